@@ -1,0 +1,5 @@
+"""Handwritten digits: train a model, publish it, read what people draw."""
+
+from mnist_model.inference import DigitClassifier
+
+__all__ = ["DigitClassifier"]

@@ -1,0 +1,163 @@
+"""MNIST -> arrays: load it, check it, split it, and vary it for training.
+
+MNIST comes through `keras.datasets`, which downloads it once, with a bar, and checks its hash; or from a local `.npz`
+with the same four arrays. Training asks for `load_train`, evaluation for `load_test`; nothing else opens the test set.
+"""
+
+import hashlib
+import os
+import struct
+import warnings
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from mnist_model.errors import InputError
+
+NPZ_VARIABLE = "MNIST_NPZ"
+
+# md5 of the files train-images-idx3-ubyte and t10k-images-idx3-ubyte, uncompressed.
+CANONICAL_MD5 = {"train": "6bbc9ace898e44ae57da46a324031adb", "test": "2646ac647ad5339dbf082846283269ea"}
+
+
+def load_train(npz=None):
+    """Return MNIST's training images, (N, 28, 28) uint8, and labels, (N,) uint8 in 0–9.
+
+    Args:
+        npz: path of a local `.npz` with `x_train`, `y_train`, `x_test` and `y_test`. Where it is None the environment
+            variable `MNIST_NPZ` names the file, and where that is empty too, `keras.datasets` provides it.
+
+    Raises:
+        InputError: the file is missing, is not an `.npz`, or does not hold such arrays.
+    """
+    return _load("train", npz)
+
+
+def load_test(npz=None):
+    """Return MNIST's test images and labels: see `load_train`. For reporting alone."""
+    return _load("test", npz)
+
+
+def _load(part, npz):
+    npz = npz or os.environ.get(NPZ_VARIABLE)
+    if npz:
+        images, labels = _read_npz(Path(npz), part)
+    else:
+        images, labels = keras.datasets.mnist.load_data()[part == "test"]
+    _validate(images, labels, part)
+    if images_md5(images) != CANONICAL_MD5[part]:
+        warnings.warn(f"These are not the canonical MNIST {part} images, so figures will not compare.", stacklevel=3)
+    return images, labels
+
+
+def _read_npz(path, part):
+    if not path.is_file():
+        raise InputError(f"Expected an .npz file with MNIST's arrays. Received: no file at {path}")
+    wanted = (f"x_{part}", f"y_{part}")
+    try:
+        # An .npz is read lazily: only the arrays of this part are.
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [name for name in wanted if name not in archive.files]
+            if missing:
+                raise InputError(
+                    f"Expected arrays {' and '.join(wanted)} in {path}. Received: {', '.join(archive.files) or 'none'}"
+                )
+            return tuple(archive[name] for name in wanted)
+    except InputError:
+        raise
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise InputError(f"Expected an .npz file with MNIST's arrays. Received: {path}, unreadable: {error}") from error
+
+
+def _validate(images, labels, part):
+    if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8 or len(images) == 0:
+        raise InputError(f"Expected x_{part} of shape (N, 28, 28), uint8. Received: {images.shape}, {images.dtype}")
+    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"Expected y_{part} of shape ({len(images)},), integers. Received: {labels.shape}, {labels.dtype}"
+        )
+    if labels.min() < 0 or labels.max() > 9:
+        raise InputError(f"Expected labels from 0 to 9 in y_{part}. Received: {labels.min()} to {labels.max()}")
+
+
+def images_md5(images):
+    """Return the md5, in hexadecimal, of (N, 28, 28) uint8 images written as an IDX file, as MNIST is distributed."""
+    header = struct.pack(">4i", 0x803, *images.shape)
+    return hashlib.md5(header + images.tobytes(), usedforsecurity=False).hexdigest()
+
+
+def split_indices(labels):
+    """Split 11 to 1, stratified by label: of MNIST's 60,000, return 55,000 training and 5,000 validation indices.
+
+    The split is the same for every seed and every model: no image on which something is chosen is ever trained on.
+    """
+    return train_test_split(np.arange(len(labels)), test_size=len(labels) // 12, stratify=labels, random_state=0)
+
+
+class AugmentedBatches(keras.utils.PyDataset):
+    """Shuffled batches, each image turned, scaled, sheared and moved a little.
+
+    What a batch holds follows from (seed, epoch, index) alone, so that a run which is resumed sees what it would have
+    seen. `epoch` is to be set before each epoch.
+
+    Args:
+        images: (N, 28, 28) uint8.
+        labels: (N,) integers.
+        rotation: greatest turn, in degrees.
+        zoom: greatest change of scale, as a fraction, in each direction by itself.
+        shear: greatest horizontal shear, as a fraction of the height.
+        shift: greatest move, in pixels.
+    """
+
+    def __init__(self, images, labels, *, batch_size, seed, rotation=0.0, zoom=0.0, shear=0.0, shift=0.0):
+        super().__init__()
+        self.images = images[..., np.newaxis].astype(np.float32)
+        self.labels = labels
+        self.batch_size = batch_size
+        self.seed = seed
+        self.limits = {"rotation": rotation, "zoom": zoom, "shear": shear, "shift": shift}
+        self.epoch = 0
+
+    @property
+    def epoch(self):
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch):
+        self._epoch = epoch
+        self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
+
+    def __len__(self):
+        return -(-len(self.images) // self.batch_size)
+
+    def __getitem__(self, index):
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        images = self.images[chosen]
+        if any(self.limits.values()):
+            rng = np.random.default_rng((self.seed, self.epoch, index))
+            images = keras.ops.image.affine_transform(
+                images, random_affine(rng, len(images), **self.limits), interpolation="bilinear"
+            )
+        return images, self.labels[chosen]
+
+
+def random_affine(rng, count, *, rotation, zoom, shear, shift):
+    """Return (count, 8) float32 rows [a, b, c, d, e, f, 0, 0] for `keras.ops.image.affine_transform`.
+
+    Each maps a point of the varied 28×28 image to the point of the original it is taken from, about the image's centre.
+    """
+    angle = np.deg2rad(rng.uniform(-rotation, rotation, count))
+    scale_x, scale_y = rng.uniform(1 - zoom, 1 + zoom, (2, count))
+    slant = rng.uniform(-shear, shear, count)
+    move_x, move_y = rng.uniform(-shift, shift, (2, count))
+    cos, sin = np.cos(angle), np.sin(angle)
+    a, b = cos * scale_x, -sin * scale_y + slant
+    d, e = sin * scale_x, cos * scale_y
+    centre = 13.5
+    c = centre + move_x - a * centre - b * centre
+    f = centre + move_y - d * centre - e * centre
+    zero = np.zeros(count)
+    return np.stack([a, b, c, d, e, f, zero, zero], axis=1).astype(np.float32)

@@ -1,0 +1,108 @@
+"""What lies in a model folder, and how it gets there: whole, or not at all.
+
+Training and publishing meet here, and so do the page and the Hub: whoever has such a folder has the model.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from mnist_model.errors import InputError
+
+KERAS_FILE = "model.keras"  # the Keras model, without the optimizer's state
+LITERT_FILE = "model.tflite"  # the same model for LiteRT, float32
+TRAINING_FILE = "training.json"  # how it was made
+METRICS_FILE = "metrics.json"  # how good it is, measured on the files beside it
+CURVES_FILE = "learning_curves.png"
+
+PRETRAINED = Path(__file__).parent / "pretrained"  # the bundled model folder
+
+
+def find(folder, *names):
+    """Return the paths of the files `names` in `folder`.
+
+    Raises:
+        InputError: there is no such folder, or one of the files is not in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"Expected a model folder. Received: {folder}, which is no folder")
+    for name in names:
+        if not (folder / name).is_file():
+            raise InputError(f"Expected a model folder with {name}. Received: {folder}, which has none")
+    return [folder / name for name in names]
+
+
+def read_json(path):
+    """Return what the JSON file at `path` holds; InputError if it is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"Expected JSON. Received: {path}, unreadable: {error}") from None
+
+
+def write_json(path, content):
+    """Write `content` to `path` as JSON; a reader sees the old file or the new one, never half of one."""
+    beside = path.with_name(path.name + ".partial")
+    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(beside, path)
+
+
+@contextlib.contextmanager
+def new_folder(path):
+    """Give an empty folder to fill, and rename it to `path` once the block ends well; otherwise remove it.
+
+    Raises:
+        InputError: there is something at `path` already.
+    """
+    path = Path(path)
+    refuse_existing(path)
+    beside = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(beside, ignore_errors=True)  # left by a run that was killed
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        beside.rename(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def refuse_existing(path):
+    """Raise InputError if there is something at `path`."""
+    if path.exists():
+        raise InputError(f"Expected the name of a folder to make. Received: {path}, which exists")
+
+
+def sha256(path):
+    """Return the sha256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def provenance(*packages):
+    """Return what a record says of its making: the git commit, and the versions of Python and of `packages`."""
+    return {
+        "git_commit": _git_commit(),
+        "versions": {"python": platform.python_version()}
+        | {package: importlib.metadata.version(package) for package in packages},
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+    }
+
+
+def _git_commit():
+    """Return the commit of this source, with "+changes" behind it if files differ from it; None outside a checkout."""
+
+    def git(*arguments):
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

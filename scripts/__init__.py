@@ -1,0 +1,32 @@
+"""What a person starts from the command line, each as `python -m scripts.NAME`; `--help` tells its options.
+
+A script parses, calls the package and prints. What needs TensorFlow it imports in `main`, so that where TensorFlow is
+not installed it can say so.
+"""
+
+import os
+import sys
+
+from mnist_model.errors import InputError
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's log of what it found on the machine
+
+TRAINING_PACKAGES = {"tensorflow", "keras", "sklearn", "matplotlib"}
+
+
+def run(main):
+    """Call `main` and exit with its status; a person's mistake is one line and status 1, Ctrl-C status 130."""
+    try:
+        sys.exit(main())
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except ModuleNotFoundError as error:
+        if error.name not in TRAINING_PACKAGES:
+            raise
+        sys.exit(
+            "error: Expected the packages for training (pip install -r requirements-train.txt). "
+            f"Received: no {error.name}"
+        )
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
