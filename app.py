@@ -1,0 +1,239 @@
+"""The page: draw a digit, or give a picture of one, and see it read. Start it with: python app.py
+
+The environment variable MODEL_ID names the model folder to serve instead of the bundled one.
+"""
+
+import base64
+import functools
+import html
+import io
+import os
+import sys
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+
+from mnist_model import DigitClassifier, model_folder
+from mnist_model.errors import InputError
+from mnist_model.preprocessing import PictureError
+
+CANVAS = 560  # side of the pad's canvas, in pixels; on most screens it is shown smaller, so strokes look smooth
+BRUSH_RADIUS = 20
+BLANK = Image.new("L", (CANVAS, CANVAS), "white")
+
+THEME = gr.themes.Soft(
+    primary_hue="orange",
+    # Fonts of the visitor's own machine: the page asks nothing of other hosts.
+    font=["Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"],
+    font_mono=["Menlo", "Consolas", "monospace"],
+)
+
+CSS = """
+.gradio-container { width: 100%; max-width: 1000px !important; margin: auto; }
+.gradio-container { --quiet: var(--neutral-600); }
+.dark .gradio-container, .gradio-container.dark { --quiet: var(--neutral-400); }
+#title h1 { margin-bottom: 0; }
+#keys { color: var(--quiet); font-size: 0.9rem; text-align: center; }
+@media (hover: none) { #keys { display: none; } }
+footer .divider { display: none; }
+
+/* The pad: a sheet of paper that fills its frame and keeps the finger from scrolling the page. The Sketchpad leaves 30
+   pixels around its sheet, which are cut off here, and lays its tools on it, which go below. Of these, undo, redo, brush,
+   its size, and eraser stay; a digit needs no colours, zoom or pan, and for clearing there is the button. */
+#pad { height: auto !important; overflow: hidden !important; padding: 0; background: var(--background-fill-secondary); }
+#pad .image-container { height: auto; padding-bottom: 48px; }
+#pad .pixi-target { position: relative; width: calc(100% + 60px); height: auto; aspect-ratio: 1; }
+#pad .pixi-target { margin: -30px; clip-path: inset(30px); }
+#pad canvas { touch-action: none; }
+#pad .toolbar-wrap, #pad .top-panel { position: absolute; top: auto; bottom: 6px; width: auto; }
+#pad .toolbar-wrap { left: 6px; right: auto; }
+#pad .top-panel { left: auto; right: 6px; }
+#pad .toolbar-wrap, #pad .top-panel, #pad .half-container {
+  flex-direction: row; gap: 4px; border: 0; padding: 0; background: none; box-shadow: none;
+}
+#pad button { width: 40px; height: 36px; margin: 0; display: grid; place-items: center; background: none; }
+#pad button::after { display: none; }
+#pad [aria-label="Color"], #pad [aria-label="Clear canvas"], #pad [aria-label="Pan"], #pad [aria-label="Zoom in"],
+#pad [aria-label="Zoom out"], #pad .zoom-number, #pad .separator { display: none !important; }
+
+#answer { text-align: center; min-height: 8.5rem; display: grid; align-content: center; }
+#answer .digit { font-size: 6rem; line-height: 1; font-weight: 700; color: var(--primary-600); }
+#answer .words { color: var(--quiet); font-size: 1.05rem; }
+.dark #answer .digit { color: var(--primary-400); }
+
+#bars ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 0.25rem; }
+#bars li { display: grid; grid-template-columns: 1.2rem 1fr 4rem; gap: 0.6rem; align-items: center; }
+#bars li { font-variant-numeric: tabular-nums; color: var(--body-text-color); }
+#bars .track { height: 0.8rem; border-radius: 0.4rem; background: var(--neutral-200); overflow: hidden; }
+.dark #bars .track { background: var(--neutral-700); }
+#bars .fill { height: 100%; border-radius: 0.4rem; background: var(--neutral-400); }
+#bars .first .fill { background: var(--primary-500); }
+#bars .first { font-weight: 700; }
+#bars .percent { text-align: right; }
+
+#seen figure { margin: 0; display: flex; gap: 0.8rem; align-items: center; }
+#seen img { width: 84px; height: 84px; image-rendering: pixelated; border-radius: 6px; }
+#seen figcaption { color: var(--quiet); font-size: 0.9rem; }
+#served { color: var(--quiet); text-align: center; }
+"""
+
+# A fresh Sketchpad has no tool in hand, and has none again after each clearing: take up the brush whenever that is so.
+# The keys: the Sketchpad knows none of its own.
+ON_LOAD = """
+() => {
+  const pad = document.querySelector('#pad');
+  const button = (name) => pad.querySelector(`button[aria-label="${name}"]`);
+  const prepare = () => {
+    if (button('Brush') && !button('Brush Size') && !button('Eraser Size')) button('Brush').click();
+    const canvas = pad.querySelector('canvas');
+    if (canvas && !canvas.hasAttribute('role')) {
+      canvas.setAttribute('role', 'img');
+      canvas.setAttribute('aria-label', 'Drawing pad: draw one digit from 0 to 9 with the mouse, a finger or a pen');
+    }
+  };
+  new MutationObserver(prepare).observe(pad, { childList: true, subtree: true, attributes: true });
+  prepare();
+  document.addEventListener('keydown', (event) => {
+    if (event.target.closest('input, textarea, [contenteditable]')) return;
+    const key = event.key.toLowerCase();
+    const press = (name) => { button(name)?.click(); event.preventDefault(); };
+    if ((event.ctrlKey || event.metaKey) && key === 'z') press(event.shiftKey ? 'Redo' : 'Undo');
+    else if ((event.ctrlKey || event.metaKey) && key === 'y') press('Redo');
+    else if (key === 'delete' || key === 'escape') press('Clear canvas');
+  });
+}
+"""
+CLEAR = """() => document.querySelector('#pad button[aria-label="Clear canvas"]')?.click()"""
+
+# The value of `bars` has the form of gr.Label's, but the bars stay in the order of the digits.
+BARS = """
+<ol aria-label="Confidence of each digit">
+${value.confidences.map(({ label, confidence }) => `
+  <li class="${label === value.label ? 'first' : ''}">
+    <span>${label}</span>
+    <div class="track"><div class="fill" style="width: ${100 * confidence}%"></div></div>
+    <span class="percent">${(100 * confidence).toFixed(1)} %</span>
+  </li>`).join('')}
+</ol>
+"""
+
+EXAMPLES = [[str(path)] for path in sorted((Path(__file__).parent / "examples").iterdir())]
+
+WORDS = {"digit": "{} sure", "blank": "Draw a digit from 0 to 9"}
+
+
+def build_demo(classifier):
+    """Return the page that serves `classifier`, a DigitClassifier, as gr.Blocks with the look of its launch set."""
+
+    def read(picture):
+        """Return the values of `bars`, `answer` and `seen` for one picture, None for no picture."""
+        try:
+            prediction = classifier.predict(BLANK if picture is None else picture)
+        except PictureError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        return _bars(prediction), _answer(prediction), _seen(prediction)
+
+    def read_sketch(sketch):
+        return read(None if sketch is None else sketch["composite"])
+
+    bars, answer, seen = read(None)
+    with gr.Blocks(title="mnist-sketch: draw a digit and see it read", analytics_enabled=False) as demo:
+        gr.Markdown("# mnist-sketch\nDraw a digit, small or large, anywhere on the sheet.", elem_id="title")
+        with gr.Row():
+            with gr.Column(min_width=300):
+                with gr.Tab("Draw"):
+                    pad = gr.Sketchpad(
+                        label="Drawing pad",
+                        show_label=False,
+                        image_mode="L",
+                        canvas_size=(CANVAS, CANVAS),
+                        fixed_canvas=True,
+                        brush=gr.Brush(default_size=BRUSH_RADIUS, colors=["#000000"], color_mode="fixed"),
+                        layers=False,
+                        transforms=(),
+                        buttons=[],
+                        elem_id="pad",
+                    )
+                    clear = gr.Button("Clear", elem_id="clear")
+                    gr.HTML("Ctrl+Z takes a stroke back, Delete clears.", elem_id="keys")
+                with gr.Tab("Picture"):
+                    picture = gr.Image(
+                        label="Picture of one digit",
+                        sources=["upload", "clipboard", "webcam"],
+                        type="pil",
+                        image_mode=None,
+                        elem_id="picture",
+                    )
+                    gr.Examples(EXAMPLES, picture, label="Examples")
+            with gr.Column(min_width=300):
+                answer = gr.HTML(answer, elem_id="answer")
+                bars = gr.HTML(bars, html_template=BARS, elem_id="bars")
+                seen = gr.HTML(seen, elem_id="seen")
+        gr.HTML(_served(classifier), elem_id="served")
+
+        outputs = [bars, answer, seen]
+        reading = {"outputs": outputs, "show_progress": "hidden", "trigger_mode": "always_last"}
+        pad.change(read_sketch, pad, api_name="predict", **reading)
+        picture.change(read, picture, api_name="predict_image", **reading)
+        clear.click(None, js=CLEAR)
+        demo.load(None, js=ON_LOAD)
+    # Since Gradio 6 looks are given to launch(); whoever launches this page gets its own.
+    demo.launch = functools.partial(demo.launch, theme=THEME, css=CSS, footer_links=["api"])
+    return demo
+
+
+def _bars(prediction):
+    """Return the probabilities in the form of gr.Label's value, all ten, in the order of the digits."""
+    confidences = [{"label": str(i), "confidence": float(p)} for i, p in enumerate(prediction.probabilities)]
+    return {"label": None if prediction.digit is None else str(prediction.digit), "confidences": confidences}
+
+
+def _answer(prediction):
+    """Return the answer in HTML: the digit, large, or words that say why there is none."""
+    digit = "" if prediction.digit is None else f'<div class="digit">{prediction.digit}</div>'
+    # No model is certain, and rounding shall not make it so.
+    sure = "over 99.9 %" if prediction.confidence > 0.999 else f"{100 * prediction.confidence:.1f} %"
+    words = WORDS[prediction.status].format(sure)
+    return f'<div role="status" aria-live="polite">{digit}<div class="words">{words}</div></div>'
+
+
+def _seen(prediction):
+    """Return the 28×28 image the model saw, in HTML."""
+    png = io.BytesIO()
+    Image.fromarray(prediction.image).save(png, "PNG")
+    source = base64.b64encode(png.getvalue()).decode()
+    return (
+        f'<figure><img src="data:image/png;base64,{source}" alt="The drawing as 28 by 28 pixels">'
+        "<figcaption>What the model sees: 28×28 pixels, as in MNIST</figcaption></figure>"
+    )
+
+
+def _served(classifier):
+    """Return the line on what is served and how good it is."""
+    bundled = classifier.folder == model_folder.PRETRAINED
+    what = "the bundled model" if bundled else f"the model in {html.escape(str(classifier.folder))}"
+    if "mnist_test" not in classifier.metrics:
+        return f"Served: {what}, not evaluated yet."
+    test = classifier.metrics["mnist_test"]
+    accuracy = test["accuracy"][model_folder.LITERT_FILE]
+    return f"Served: {what}, which reads {100 * accuracy:.2f} % of {test['images']:,} MNIST test digits."
+
+
+def load_classifier():
+    """Return the classifier that MODEL_ID and MODEL_REVISION name; on a mistake, say so in one line and exit."""
+    try:
+        return DigitClassifier.from_pretrained(
+            os.environ.get("MODEL_ID") or None, revision=os.environ.get("MODEL_REVISION") or None
+        )
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+demo = build_demo(load_classifier())
+
+if __name__ == "__main__":
+    try:
+        demo.launch()
+    except OSError as error:  # the port is taken
+        sys.exit(f"error: {error}")
