@@ -39,8 +39,8 @@ CSS = """
 footer .divider { display: none; }
 
 /* The pad: a sheet of paper that fills its frame and keeps the finger from scrolling the page. The Sketchpad leaves 30
-   pixels around its sheet, which are cut off here, and lays its tools on it, which go below. Of these, undo, redo, brush,
-   its size, and eraser stay; a digit needs no colours, zoom or pan, and for clearing there is the button. */
+   pixels around its sheet, which are cut off here, and lays its tools on it, which go below. Of these stay brush, its
+   size, eraser, undo and redo; a digit needs no colours, zoom or pan, and for clearing there is the button. */
 #pad { height: auto !important; overflow: hidden !important; padding: 0; background: var(--background-fill-secondary); }
 #pad .image-container { height: auto; padding-bottom: 48px; }
 #pad .pixi-target { position: relative; width: calc(100% + 60px); height: auto; aspect-ratio: 1; }
@@ -63,7 +63,7 @@ footer .divider { display: none; }
 .dark #answer .digit { color: var(--primary-400); }
 
 #bars ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 0.25rem; }
-#bars li { display: grid; grid-template-columns: 1.2rem 1fr 4rem; gap: 0.6rem; align-items: center; }
+#bars li { display: grid; grid-template-columns: 1.2rem 1fr 4.5rem; gap: 0.6rem; align-items: center; }
 #bars li { font-variant-numeric: tabular-nums; color: var(--body-text-color); }
 #bars .track { height: 0.8rem; border-radius: 0.4rem; background: var(--neutral-200); overflow: hidden; }
 .dark #bars .track { background: var(--neutral-700); }
@@ -106,21 +106,22 @@ ON_LOAD = """
 """
 CLEAR = """() => document.querySelector('#pad button[aria-label="Clear canvas"]')?.click()"""
 
-# The value of `bars` has the form of gr.Label's, but the bars stay in the order of the digits.
+# The value of `bars` has the form of gr.Label's, but the bars stay in the order of the digits. No model is certain, and
+# rounding shall not make it so.
 BARS = """
 <ol aria-label="Confidence of each digit">
 ${value.confidences.map(({ label, confidence }) => `
   <li class="${label === value.label ? 'first' : ''}">
     <span>${label}</span>
     <div class="track"><div class="fill" style="width: ${100 * confidence}%"></div></div>
-    <span class="percent">${(100 * confidence).toFixed(1)} %</span>
+    <span class="percent">${confidence > 0.999 ? '> 99.9' : (100 * confidence).toFixed(1)} %</span>
   </li>`).join('')}
 </ol>
 """
 
 EXAMPLES = [[str(path)] for path in sorted((Path(__file__).parent / "examples").iterdir())]
 
-WORDS = {"digit": "{} sure", "blank": "Draw a digit from 0 to 9"}
+INVITATION = "Draw a digit, or give a picture of one"
 
 
 def build_demo(classifier):
@@ -191,11 +192,11 @@ def _bars(prediction):
 
 def _answer(prediction):
     """Return the answer in HTML: the digit, large, or words that say why there is none."""
-    digit = "" if prediction.digit is None else f'<div class="digit">{prediction.digit}</div>'
-    # No model is certain, and rounding shall not make it so.
-    sure = "over 99.9 %" if prediction.confidence > 0.999 else f"{100 * prediction.confidence:.1f} %"
-    words = WORDS[prediction.status].format(sure)
-    return f'<div role="status" aria-live="polite">{digit}<div class="words">{words}</div></div>'
+    if prediction.digit is None:
+        answer = f'<div class="words">{INVITATION}</div>'
+    else:
+        answer = f'<div class="digit">{prediction.digit}</div>'
+    return f'<div role="status" aria-live="polite">{answer}</div>'
 
 
 def _seen(prediction):
@@ -235,5 +236,5 @@ demo = build_demo(load_classifier())
 if __name__ == "__main__":
     try:
         demo.launch()
-    except OSError as error:  # the port is taken
-        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: Expected a free port. Received: {error}")

@@ -91,7 +91,7 @@ def _grey(image):
         levels = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
         span = np.ptp(levels)
         return (levels - levels.min()) * (255 / span) if span else np.zeros_like(levels)
-    if "A" not in image.mode and "transparency" not in image.info:
+    if not image.has_transparency_data:
         return np.asarray(image.convert("L"), np.float32)
     levels = np.asarray(image.convert("RGBA").convert("LA"), np.float32)
     ink, opacity = levels[..., 0], levels[..., 1] / 255

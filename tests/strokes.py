@@ -38,3 +38,13 @@ def place(strokes, *, height, left, top):
     low = points.min(axis=0)
     scale = height / np.ptp(points[:, 1])
     return [(stroke - low) * scale + (left, top) for stroke in strokes]
+
+
+def read_unipen(path):
+    """Return the (label, strokes) of each digit in a file of UNIPEN ink, y turned to run down."""
+    digits = []
+    for segment in path.read_text().split(".SEGMENT DIGIT")[1:]:
+        label = int(segment.split('"')[1])
+        parts = [part.split(".PEN_UP")[0].split() for part in segment.split(".PEN_DOWN")[1:]]
+        digits.append((label, [np.array(part, float).reshape(-1, 2) * (1, -1) for part in parts]))
+    return digits

@@ -1,0 +1,113 @@
+"""Small real data, a small trained model, the page in a process of its own, and a browser to see it with."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from mnist_model.preprocessing import preprocess
+from scripts import train
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_machine(monkeypatch):
+    """Tests say themselves which data and which model they mean."""
+    for name in ("MNIST_NPZ", "MODEL_ID", "MODEL_REVISION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def small_npz(tmp_path_factory):
+    """An .npz in MNIST's layout with scikit-learn's 1,797 real digits: 1,500 for training, the rest for testing."""
+    digits = load_digits()
+    images = np.stack([preprocess((16 * image.clip(0, 15)).astype(np.uint8)) for image in digits.images])
+    labels = digits.target.astype(np.uint8)
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, x_train=images[:1500], y_train=labels[:1500], x_test=images[1500:], y_test=labels[1500:])
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_model(small_npz, tmp_path_factory):
+    """The model folder of a short run of scripts.train on `small_npz`."""
+    out = tmp_path_factory.mktemp("runs")
+    with pytest.warns(UserWarning, match="not the canonical MNIST train images"):
+        train.main(["--data", str(small_npz), "--epochs", "4", "--out", str(out), "--name", "small"])
+    return out / "small"
+
+
+def missing(what):
+    """Skip the test for want of something of the machine; in CI, where nothing may be missing, fail it."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs {what}")
+
+
+def data_file(variable):
+    """Return the path that an environment variable names."""
+    path = DATA_FILES[variable]
+    if not path:
+        missing(f"the data file that {variable} names")
+    return Path(path)
+
+
+# Read before `no_settings_of_the_machine` hides them.
+DATA_FILES = {name: os.environ.get(name) for name in ("MNIST_NPZ", "PENDIGITS")}
+
+
+@contextlib.contextmanager
+def serving(command, **environment):
+    """Run `command`, a Gradio page, on a free port; give its process and URL once it answers, and end it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), **environment}
+    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            assert process.poll() is None, f"the page ended with status {process.returncode}"
+            assert time.monotonic() < deadline, "the page did not answer within a minute"
+            try:
+                urllib.request.urlopen(f"{url}/config", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield process, url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def page_url():
+    """The address of `python app.py`, serving the bundled model."""
+    with serving(["app.py"]) as (_, url):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        missing("Chromium on the PATH")
+    # The last of these keep the browser off the network; the canvas needs WebGL, which here software draws.
+    arguments = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run"]
+    arguments += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield browser
+        browser.close()

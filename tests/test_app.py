@@ -1,0 +1,261 @@
+"""The page, in a real browser and through its API."""
+
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.conftest import ROOT, data_file, serving
+from tests.strokes import place, read_unipen, strokes
+from tests.test_preprocessing import drawing
+
+FRAME = 30  # pixels of the canvas around the sheet
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+
+
+class Visitor:
+    """A person at the page, with a mouse or, where `touch`, with a finger."""
+
+    def __init__(self, page, touch):
+        self.page, self.touch = page, touch
+        self.answer = page.locator("#answer")
+        self.digit = page.locator("#answer .digit")
+
+    def sheet(self):
+        """Return x, y and side of the sheet, in pixels of the window."""
+        box = self.page.locator("#pad .pixi-target canvas").bounding_box()
+        assert box["width"] == pytest.approx(box["height"])
+        return box["x"] + FRAME, box["y"] + FRAME, box["width"] - 2 * FRAME
+
+    def draw(self, strokes):
+        """Draw strokes, given in hundredths of the sheet's side."""
+        left, top, side = self.sheet()
+        for stroke in strokes:
+            points = np.asarray(stroke) * side / 100 + (left, top)
+            (self._drag_finger if self.touch else self._drag_mouse)(points.tolist())
+
+    def _drag_mouse(self, points):
+        mouse = self.page.mouse
+        mouse.move(*points[0])
+        mouse.down()
+        for point in points[1:]:
+            mouse.move(*point)
+        mouse.up()
+
+    def _drag_finger(self, points):
+        session = self.page.context.new_cdp_session(self.page)
+        for i, (x, y) in enumerate(points):
+            kind = "touchMove" if i else "touchStart"
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    def clear(self):
+        self.page.click("#clear")
+        expect(self.answer).to_contain_text("Draw a digit", timeout=15000)
+
+
+@pytest.fixture
+def open_page(browser, page_url):
+    contexts = []
+
+    def open_page(touch=False, **options):
+        context = browser.new_context(**({**PHONE, **options} if touch else options))
+        contexts.append(context)
+        page = context.new_page()
+        page.requests = []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(page_url)
+        page.wait_for_selector('#pad button[aria-label="Brush Size"]', timeout=30000)
+        return Visitor(page, touch)
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(params=["mouse", "touch"])
+def visitor(request, open_page):
+    return open_page(touch=request.param == "touch")
+
+
+def test_the_first_stroke_draws_after_load_and_after_clear(visitor):
+    expect(visitor.answer).to_contain_text("Draw a digit")
+    for digit in (1, 7, 0):
+        visitor.draw(place(strokes(digit), height=60, left=30, top=20))
+        expect(visitor.digit).to_have_text(str(digit), timeout=15000)
+        visitor.clear()
+        expect(visitor.digit).to_have_count(0)
+
+
+def test_a_small_digit_in_a_corner_gets_the_answer_it_gets_in_the_middle(visitor):
+    for left, top in ((40, 40), (4, 4), (84, 76)):
+        visitor.draw(place(strokes(7), height=20, left=left, top=top))
+        expect(visitor.digit).to_have_text("7", timeout=15000)
+        visitor.clear()
+
+
+@pytest.mark.parametrize("digit", [4, 5])
+def test_two_quick_strokes_end_in_the_answer_for_both(visitor, digit):
+    visitor.draw(place(strokes(digit), height=60, left=30, top=20))
+    expect(visitor.digit).to_have_text(str(digit), timeout=15000)
+    visitor.page.wait_for_timeout(2000)  # an answer for the first stroke alone would come late
+    assert visitor.digit.inner_text() == str(digit)
+
+
+def test_drawing_with_a_finger_does_not_scroll_the_page(open_page):
+    visitor = open_page(touch=True, viewport={"width": 390, "height": 600})
+    assert visitor.page.evaluate("document.documentElement.scrollHeight > innerHeight")
+    visitor.draw([[(50, 90), (50, 60), (50, 30), (50, 5)]])
+    expect(visitor.digit).to_have_text("1", timeout=15000)
+    assert visitor.page.evaluate("scrollY") == 0
+
+
+def test_the_keyboard_takes_back_and_clears(open_page):
+    visitor = open_page()
+    visitor.draw(place(strokes(1), height=60, left=30, top=20))
+    expect(visitor.digit).to_have_text("1", timeout=15000)
+    visitor.draw([[(10, 90), (90, 90)], [(10, 10), (90, 10)]])
+    expect(visitor.digit).not_to_have_text("1", timeout=15000)
+    for _ in range(2):
+        visitor.page.keyboard.press("Control+z")
+    expect(visitor.digit).to_have_text("1", timeout=15000)
+    visitor.page.keyboard.press("Delete")
+    expect(visitor.answer).to_contain_text("Draw a digit", timeout=15000)
+
+
+def test_the_bars_stay_in_their_order(open_page):
+    visitor = open_page()
+    rows = visitor.page.locator("#bars li")
+    before = [row.bounding_box() for row in rows.all()]
+    visitor.draw(place(strokes(3), height=60, left=30, top=20))
+    expect(visitor.page.locator("#bars li.first")).to_have_text("3> 99.9 %", timeout=15000, use_inner_text=False)
+    assert [row.inner_text()[0] for row in rows.all()] == list("0123456789")
+    assert [row.bounding_box() for row in rows.all()] == before
+    seen = visitor.page.locator("#seen img")
+    assert seen.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
+
+
+def test_an_example_is_read_on_the_picture_tab(open_page):
+    visitor = open_page()
+    visitor.page.get_by_role("tab", name="Picture").click()
+    visitor.page.locator(".gallery-item").nth(1).click()
+    expect(visitor.digit).to_have_text("3", timeout=15000)
+
+
+def test_the_page_says_what_is_served_and_asks_nothing_of_other_hosts(open_page, page_url):
+    visitor = open_page()
+    visitor.page.wait_for_load_state("networkidle")
+    expect(visitor.page.locator("#served")).to_contain_text("the bundled model")
+    expect(visitor.page.locator("#served")).to_contain_text("% of 10,000 MNIST test digits")
+    foreign = [url for url in visitor.page.requests if not url.startswith((page_url, "data:", "blob:"))]
+    assert not foreign
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 390, 768, 1280])
+def test_nothing_sticks_out_at_any_width(open_page, width, scheme):
+    visitor = open_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    pad, answer = (visitor.page.locator(name).bounding_box() for name in ("#pad", "#answer"))
+    side_by_side = answer["x"] >= pad["x"] + pad["width"]
+    assert side_by_side == (width > 700)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("touch", [False, True], ids=["mouse", "touch"])
+def test_strokes_of_pen_writers_are_read(open_page, touch):
+    """The first two digits of each class in the file; other writers' ink, none of which was trained on."""
+    digits = read_unipen(data_file("PENDIGITS"))
+    chosen = [[ink for label, ink in digits if label == digit][touch::2][:2] for digit in range(10)]
+    visitor = open_page(touch=touch)
+    wrong = []
+    for digit, inks in enumerate(chosen):
+        for ink in inks:
+            visitor.draw(place(ink, height=60, left=25, top=20))
+            expect(visitor.digit).to_have_count(1, timeout=15000)
+            visitor.page.wait_for_timeout(1500 if len(ink) > 1 else 0)
+            if visitor.digit.inner_text() != str(digit):
+                wrong.append((digit, visitor.digit.inner_text()))
+            visitor.clear()
+    assert len(wrong) <= 1, wrong
+
+
+@pytest.fixture(scope="module")
+def client(page_url):
+    return Client(page_url, verbose=False)
+
+
+def label_of(result):
+    """Check the form of gr.Label's value, and return the label."""
+    confidences = result[0]["confidences"]
+    assert [row["label"] for row in confidences] == list("0123456789")
+    assert sum(row["confidence"] for row in confidences) == pytest.approx(1, abs=1e-5)
+    return result[0]["label"]
+
+
+def test_the_api_reads_a_sketch_and_a_plain_picture(client, tmp_path):
+    Image.fromarray(drawing(6)).save(tmp_path / "six.png")
+    picture = handle_file(str(tmp_path / "six.png"))
+    sketch = {"background": None, "layers": [], "composite": picture}
+    assert label_of(client.predict(sketch, api_name="/predict")) == "6"
+    assert label_of(client.predict(picture, api_name="/predict_image")) == "6"
+
+
+def blanks():
+    white = Image.new("L", (560, 560), 255)
+    return {"no value": None, "no composite": "none", "white": white, "transparent": Image.new("RGBA", (560, 560))}
+
+
+@pytest.mark.parametrize("blank", blanks().values(), ids=blanks())
+def test_every_empty_form_of_the_sketch_is_blank(client, tmp_path, blank):
+    if isinstance(blank, Image.Image):
+        blank.save(tmp_path / "blank.png")
+        blank = {"background": None, "layers": [], "composite": handle_file(str(tmp_path / "blank.png"))}
+    elif blank:
+        blank = {"background": None, "layers": [], "composite": None}
+    assert label_of(client.predict(blank, api_name="/predict")) is None
+
+
+def test_a_transparent_picture_is_read_on_paper(client, tmp_path):
+    ink = np.zeros((280, 280, 4), np.uint8)
+    ink[..., 3] = 255 - drawing(9)
+    Image.fromarray(ink).save(tmp_path / "nine.png")
+    assert label_of(client.predict(handle_file(str(tmp_path / "nine.png")), api_name="/predict_image")) == "9"
+
+
+def test_the_environment_names_another_model_folder(small_model):
+    with serving(["app.py"], MODEL_ID=str(small_model)) as (_, url), urllib.request.urlopen(f"{url}/config") as config:
+        assert f"the model in {small_model}, not evaluated yet" in config.read().decode()
+
+
+def start_page(**environment):
+    environment = {**os.environ, **environment}
+    return subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_a_wrong_model_folder_is_one_line_at_start(tmp_path):
+    result = start_page(MODEL_ID=str(tmp_path / "nowhere"))
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: Expected a model folder. Received: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_one_line_at_start():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = start_page(GRADIO_SERVER_PORT=str(port))
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: Expected a free port")
+    assert str(port) in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+from mnist_model import data
+from mnist_model.errors import InputError
+from tests.conftest import data_file
+
+IMAGES = np.zeros((20, 28, 28), np.uint8)
+LABELS = np.arange(20) % 10
+
+
+def arrays(**changed):
+    every = {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES, "y_test": LABELS} | changed
+    return {name: array for name, array in every.items() if array is not None}
+
+
+def test_the_canonical_images_are_known_by_their_content(recwarn):
+    images, labels = data.load_train(data_file("MNIST_NPZ"))
+    assert images.shape == (60000, 28, 28)
+    assert len(data.load_test(data_file("MNIST_NPZ"))[1]) == 10000
+    assert not recwarn
+
+
+def test_other_content_is_a_warning_not_a_refusal(tmp_path):
+    np.savez(tmp_path / "other.npz", **arrays())
+    with pytest.warns(UserWarning, match="not the canonical MNIST test images"):
+        images, labels = data.load_test(tmp_path / "other.npz")
+    assert np.array_equal(labels, LABELS)
+
+
+def test_the_environment_names_the_file(tmp_path, monkeypatch):
+    np.savez(tmp_path / "other.npz", **arrays())
+    monkeypatch.setenv("MNIST_NPZ", str(tmp_path / "other.npz"))
+    with pytest.warns(UserWarning, match="not the canonical"):
+        assert len(data.load_train()[0]) == 20
+
+
+def test_without_a_file_keras_provides_it(monkeypatch):
+    called = []
+    monkeypatch.setattr(
+        data.keras.datasets.mnist,
+        "load_data",
+        lambda: called.append(1) or ((IMAGES, LABELS), (IMAGES[:10], LABELS[:10])),
+    )
+    with pytest.warns(UserWarning, match="not the canonical"):
+        assert len(data.load_test()[0]) == 10
+    assert called
+
+
+def test_training_does_not_read_the_test_set(tmp_path):
+    np.savez(tmp_path / "half.npz", **arrays(x_test=None, y_test=None))
+    with pytest.warns(UserWarning, match="not the canonical"):
+        data.load_train(tmp_path / "half.npz")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"y_train": None}, "Expected arrays x_train and y_train in .* Received: x_train, x_test, y_test"),
+        ({"x_train": IMAGES.astype(float)}, r"uint8. Received: \(20, 28, 28\), float64"),
+        ({"x_train": IMAGES[:, :8]}, r"Received: \(20, 8, 28\)"),
+        ({"y_train": LABELS[:5]}, r"Expected y_train of shape \(20,\)"),
+        ({"y_train": LABELS + 1}, "Expected labels from 0 to 9 in y_train. Received: 1 to 10"),
+    ],
+)
+def test_wrong_arrays_are_refused_by_name(tmp_path, changed, message):
+    np.savez(tmp_path / "wrong.npz", **arrays(**changed))
+    with pytest.raises(InputError, match=message):
+        data.load_train(tmp_path / "wrong.npz")
+
+
+def test_what_is_no_npz_is_refused(tmp_path):
+    (tmp_path / "text.npz").write_text("no archive")
+    with pytest.raises(InputError, match="unreadable"):
+        data.load_train(tmp_path / "text.npz")
+    with pytest.raises(InputError, match="Received: no file at"):
+        data.load_train(tmp_path / "nowhere.npz")
+
+
+def test_the_split_is_fixed_stratified_and_11_to_1():
+    labels = np.repeat(np.arange(10), 120)
+    training, validation = data.split_indices(labels)
+    assert (len(training), len(validation)) == (1100, 100)
+    assert not set(training) & set(validation)
+    assert np.array_equal(np.bincount(labels[validation]), [10] * 10)
+    assert sorted(validation)[:5] == [9, 21, 44, 47, 64]
+
+
+def batches(**limits):
+    images = np.random.default_rng(0).integers(0, 256, (100, 28, 28), np.uint8)
+    return data.AugmentedBatches(images, np.arange(100), batch_size=32, seed=3, **limits)
+
+
+def test_an_epoch_holds_each_image_once():
+    labels = [batches()[i][1] for i in range(len(batches()))]
+    assert [len(part) for part in labels] == [32, 32, 32, 4]
+    assert sorted(np.concatenate(labels)) == list(range(100))
+
+
+def test_without_augmentation_the_images_are_untouched():
+    images, labels = batches()[1]
+    assert np.array_equal(images[..., 0], batches().images[labels][..., 0])
+
+
+def test_batches_follow_from_seed_epoch_and_index_alone():
+    first, second = batches(rotation=10, shift=2), batches(rotation=10, shift=2)
+    first.epoch = second.epoch = 4
+    np.asarray(first[0][0])
+    assert np.array_equal(np.asarray(first[2][0]), np.asarray(second[2][0]))
+    second.epoch = 5
+    assert not np.array_equal(first[2][1], second[2][1])
+
+
+def test_the_affine_maps_turn_and_move_about_the_centre():
+    limits = {"rotation": 0, "zoom": 0, "shear": 0, "shift": 0}
+    unchanged = data.random_affine(np.random.default_rng(0), 2, **limits)
+    assert np.allclose(unchanged, [[1, 0, 0, 0, 1, 0, 0, 0]] * 2)
+    for name, limit in (("rotation", 20), ("zoom", 0.2), ("shear", 0.2)):
+        a, b, c, d, e, f, _, _ = data.random_affine(np.random.default_rng(0), 50, **limits | {name: limit}).T
+        assert np.allclose(a * 13.5 + b * 13.5 + c, 13.5, atol=1e-5)
+        assert np.allclose(d * 13.5 + e * 13.5 + f, 13.5, atol=1e-5)
+    moved = data.random_affine(np.random.default_rng(0), 50, **limits | {"shift": 2})
+    assert 1 < np.abs(moved[:, [2, 5]]).max() <= 2

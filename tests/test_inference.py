@@ -1,0 +1,107 @@
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_model import DigitClassifier, model_folder
+from mnist_model.errors import InputError
+from tests.conftest import ROOT
+from tests.test_preprocessing import drawing
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return DigitClassifier.from_pretrained()
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_it_reads_every_digit(classifier, digit):
+    prediction = classifier.predict(drawing(digit))
+    assert prediction.digit == digit
+    assert prediction.status == "digit"
+    assert prediction.probabilities.shape == (10,)
+    assert prediction.probabilities.dtype == np.float32
+    assert prediction.probabilities.sum() == pytest.approx(1)
+    assert prediction.confidence == prediction.probabilities.max()
+    assert prediction.image.shape == (28, 28)
+    assert prediction.image.dtype == np.uint8
+
+
+@pytest.mark.parametrize("left", [8, 220])
+@pytest.mark.parametrize("top", [8, 216])
+def test_a_small_7_is_read_in_every_corner(classifier, left, top):
+    assert classifier.predict(drawing(7, height=56, left=left, top=top, width=6)).digit == 7
+
+
+def test_a_blank_picture_has_no_digit(classifier):
+    prediction = classifier.predict(np.full((280, 280), 255, np.uint8))
+    assert (prediction.digit, prediction.status) == (None, "blank")
+    assert prediction.probabilities.tolist() == pytest.approx([0.1] * 10)
+
+
+def test_a_batch_answers_as_one_by_one(classifier, tmp_path):
+    Image.fromarray(drawing(2)).save(tmp_path / "two.png")
+    pictures = [drawing(1), tmp_path / "two.png", str(tmp_path / "two.png"), Image.fromarray(drawing(3))] * 80
+    batch = classifier.predict_batch(pictures)
+    assert [prediction.digit for prediction in batch] == [1, 2, 2, 3] * 80
+    for picture, prediction in zip(pictures[:4], batch, strict=False):
+        assert np.allclose(classifier.predict(picture).probabilities, prediction.probabilities, atol=1e-6)
+    assert classifier.predict_batch([]) == []
+
+
+def test_threads_may_share_it(classifier):
+    wrong = []
+
+    def read(digit):
+        for _ in range(50):
+            if classifier.predict_batch([drawing(digit)] * (1 + digit)).pop().digit != digit:
+                wrong.append(digit)
+
+    threads = [threading.Thread(target=read, args=(digit,)) for digit in (0, 3, 4, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_its_metrics_were_measured_on_the_files_beside_them(classifier):
+    assert classifier.metrics["sha256"] == {
+        name: model_folder.sha256(classifier.folder / name) for name in ("model.keras", "model.tflite")
+    }
+    assert classifier.metrics["mnist_test"]["accuracy"]["model.tflite"] >= 0.995
+    training = model_folder.read_json(classifier.folder / "training.json")
+    assert "+changes" not in training["git_commit"]
+    assert "+changes" not in classifier.metrics["git_commit"]
+
+
+def test_a_folder_without_metrics_serves_too(small_model):
+    classifier = DigitClassifier.from_pretrained(small_model)
+    assert classifier.metrics == {}
+    assert classifier.predict(drawing(0)).digit == 0
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match="Received: .*nowhere, which is no folder"):
+        DigitClassifier.from_pretrained(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="Expected a model folder with model.tflite"):
+        DigitClassifier.from_pretrained(tmp_path)
+    (tmp_path / "model.tflite").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="Expected a LiteRT model"):
+        DigitClassifier.from_pretrained(tmp_path)
+    with pytest.raises(InputError, match="Expected no revision with a folder"):
+        DigitClassifier.from_pretrained(model_folder.PRETRAINED, revision="v1.0")
+
+
+@pytest.mark.parametrize("module", ["mnist_model", "scripts.predict", "app"])
+def test_serving_imports_no_tensorflow(module):
+    code = (
+        f"import sys, numpy as np, {module}; from mnist_model import DigitClassifier;"
+        "DigitClassifier.from_pretrained().predict(np.zeros((28, 28), np.uint8));"
+        "sys.exit(' '.join({'tensorflow', 'keras', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

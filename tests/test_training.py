@@ -1,0 +1,165 @@
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from mnist_model import export, model_folder, training
+from mnist_model.errors import InputError
+from mnist_model.inference import LiteRTModel
+from mnist_model.models import MODELS
+from tests.conftest import ROOT
+
+SHORT = training.TrainConfig(epochs=2)
+
+
+@pytest.fixture(scope="module")
+def digits(small_npz):
+    with np.load(small_npz) as arrays:
+        return arrays["x_train"][:360], arrays["y_train"][:360]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_takes_grey_levels_and_answers_ten_probabilities(name):
+    model = MODELS[name]()
+    assert model.count_params() <= 500_000
+    answers = model.predict(np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1), np.uint8), verbose=0)
+    assert answers.shape == (3, 10)
+    assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_run_leaves_a_whole_folder_and_nothing_else(small_model):
+    assert {path.name for path in small_model.iterdir()} == {
+        "model.keras",
+        "model.tflite",
+        "training.json",
+        "learning_curves.png",
+    }
+    assert [path.name for path in small_model.parent.iterdir()] == ["small"]
+
+
+def test_the_record_says_how_it_was_made(small_model):
+    record = json.loads((small_model / "training.json").read_text())
+    assert record["config"] == dataclasses.asdict(training.TrainConfig(epochs=4))
+    assert len(record["data"]["images_md5"]) == 32
+    assert (record["data"]["training"], record["data"]["validation"]) == (1375, 125)
+    assert [epoch["epoch"] for epoch in record["history"]] == [1, 2, 3, 4]
+    assert record["seconds"] > 0
+    assert record["litert_max_difference"] < 1e-5
+    assert {"python", "keras", "tensorflow"} <= set(record["versions"])
+    assert "git_commit" in record
+    assert record["history"][-1]["val_accuracy"] > 0.9
+
+
+def test_both_files_answer_alike_and_hold_no_optimizer(small_model, digits):
+    model = keras.saving.load_model(small_model / "model.keras")
+    assert not model.compiled
+    assert (small_model / "model.keras").stat().st_size < 1.3 * (small_model / "model.tflite").stat().st_size
+    images = digits[0][:50]
+    answers = model.predict(images[..., np.newaxis], verbose=0)
+    assert np.abs(LiteRTModel(small_model / "model.tflite").probabilities(images) - answers).max() < 1e-5
+
+
+def test_an_export_that_answers_otherwise_is_refused(tmp_path, digits, monkeypatch):
+    monkeypatch.setattr(export.LiteRTModel, "probabilities", lambda self, images: np.full((len(images), 10), 0.1))
+    with pytest.raises(RuntimeError, match="Expected LiteRT to answer as Keras does"):
+        export.export_litert(MODELS["cnn"](), tmp_path / "model.tflite", digits[0][:10])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_was_killed_is_resumed_with_the_same_numbers(tmp_path, digits, monkeypatch):
+    whole = training.train(SHORT, *digits, tmp_path / "whole")
+
+    keep = training._KeepRun.on_epoch_end
+
+    def stop_after_one(self, epoch, logs):
+        keep(self, epoch, logs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._KeepRun, "on_epoch_end", stop_after_one)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(SHORT, *digits, tmp_path / "cut")
+    assert not (tmp_path / "cut").exists()
+    with pytest.raises(InputError, match="Expected --resume"):
+        training.train(SHORT, *digits, tmp_path / "cut")
+    with pytest.raises(InputError, match="Expected the settings the run began with"):
+        training.train(dataclasses.replace(SHORT, seed=1), *digits, tmp_path / "cut", resume=True)
+
+    resumed = training.train(training.resumed_config(tmp_path / "cut"), *digits, tmp_path / "cut", resume=True)
+
+    def figures(record):
+        return [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in record["history"]]
+
+    assert figures(resumed) == figures(whole)
+    weights = [keras.saving.load_model(tmp_path / name / "model.keras").get_weights() for name in ("whole", "cut")]
+    assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut", "whole"]
+
+
+def test_a_folder_that_fails_half_way_is_not_left(tmp_path):
+    def fill():
+        with model_folder.new_folder(tmp_path / "model") as folder:
+            (folder / "model.keras").write_text("half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fill()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_exists_is_not_touched(tmp_path, digits):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(InputError, match="Received: .*mine, which exists"):
+        training.train(SHORT, *digits, tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "vgg"}, "Expected a model of cnn.* Received: vgg"),
+        ({"epochs": 0}, "Expected epochs of at least 1. Received: 0"),
+        ({"learning_rate": float("nan")}, "Expected a learning_rate above 0. Received: nan"),
+        ({"zoom": 1.0}, "Expected zoom from 0 to under 1. Received: 1.0"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        training.TrainConfig(**settings)
+
+
+@pytest.mark.slow
+def test_killed_and_interrupted_processes_leave_a_run_to_resume(tmp_path, small_npz):
+    """kill -9 in one epoch, Ctrl-C in the next, then the end: real processes, real signals."""
+    command = [sys.executable, "-m", "scripts.train", "--data", str(small_npz), "--out", str(tmp_path), "--name", "run"]
+    state = tmp_path / ".run.run" / "state.json"
+
+    def run_until(epochs, *arguments):
+        process = subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 120
+        while not (state.exists() and len(json.loads(state.read_text())["history"]) >= epochs):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return process
+
+    process = run_until(1, "--epochs", "12")
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "run").exists()
+
+    process = run_until(3, "--resume")
+    process.send_signal(2)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 130
+    assert f"To go on: python -m scripts.train --out {tmp_path} --name run --resume" in output
+    assert not (tmp_path / "run").exists()
+
+    subprocess.run([*command, "--resume"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert [epoch["epoch"] for epoch in record["history"]] == list(range(1, 13))
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
