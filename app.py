@@ -234,7 +234,9 @@ def load_classifier():
 demo = build_demo(load_classifier())
 
 if __name__ == "__main__":
+    # Gradio would take the next free port; where a person named one, another is a mistake.
+    port = os.environ.get("GRADIO_SERVER_PORT")
     try:
-        demo.launch()
+        demo.launch(server_port=int(port) if port else None)
     except OSError as error:
         sys.exit(f"error: Expected a free port. Received: {error}")

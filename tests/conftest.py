@@ -19,6 +19,9 @@ from scripts import train
 
 ROOT = Path(__file__).parent.parent
 
+# The clients of Gradio and of the Hub would report their use to other hosts.
+os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
+
 
 @pytest.fixture(autouse=True)
 def no_settings_of_the_machine(monkeypatch):
