@@ -18,8 +18,8 @@ from mnist_model import DigitClassifier, model_folder
 from mnist_model.errors import InputError
 from mnist_model.preprocessing import PictureError
 
-CANVAS = 560  # side of the pad's canvas, in pixels; on most screens it is shown smaller, so strokes look smooth
-BRUSH_RADIUS = 20
+CANVAS = 400  # side of the pad's canvas, in pixels: more looks smoother, and makes every answer wait longer
+BRUSH_RADIUS = 12
 BLANK = Image.new("L", (CANVAS, CANVAS), "white")
 
 THEME = gr.themes.Soft(
@@ -42,6 +42,7 @@ footer .divider { display: none; }
    pixels around its sheet, which are cut off here, and lays its tools on it, which go below. Of these stay brush, its
    size, eraser, undo and redo; a digit needs no colours, zoom or pan, and for clearing there is the button. */
 #pad { height: auto !important; overflow: hidden !important; padding: 0; background: var(--background-fill-secondary); }
+#pad { box-shadow: 0 0 0 1px var(--border-color-primary); }
 #pad .image-container { height: auto; padding-bottom: 48px; }
 #pad .pixi-target { position: relative; width: calc(100% + 60px); height: auto; aspect-ratio: 1; }
 #pad .pixi-target { margin: -30px; clip-path: inset(30px); }
@@ -54,10 +55,15 @@ footer .divider { display: none; }
 }
 #pad button { width: 40px; height: 36px; margin: 0; display: grid; place-items: center; background: none; }
 #pad button::after { display: none; }
+#pad .half-container { position: static; }
+#pad .size_picker { left: 0; top: auto; bottom: 40px; transform: none; }
 #pad [aria-label="Color"], #pad [aria-label="Clear canvas"], #pad [aria-label="Pan"], #pad [aria-label="Zoom in"],
 #pad [aria-label="Zoom out"], #pad .zoom-number, #pad .separator { display: none !important; }
 
 #answer { text-align: center; min-height: 8.5rem; display: grid; align-content: center; }
+#answer [data-testid="status-tracker"], #bars [data-testid="status-tracker"], #seen [data-testid="status-tracker"] {
+  display: none; /* invisible as it is, its seconds would still be read out and copied as part of the answer */
+}
 #answer .digit { font-size: 6rem; line-height: 1; font-weight: 700; color: var(--primary-600); }
 #answer .words { color: var(--quiet); font-size: 1.05rem; }
 .dark #answer .digit { color: var(--primary-400); }
@@ -100,7 +106,7 @@ ON_LOAD = """
     const press = (name) => { button(name)?.click(); event.preventDefault(); };
     if ((event.ctrlKey || event.metaKey) && key === 'z') press(event.shiftKey ? 'Redo' : 'Undo');
     else if ((event.ctrlKey || event.metaKey) && key === 'y') press('Redo');
-    else if (key === 'delete' || key === 'escape') press('Clear canvas');
+    else if (key === 'delete') press('Clear canvas');
   });
 }
 """

@@ -21,11 +21,11 @@ def run(main):
     except InputError as error:
         sys.exit(f"error: {error}")
     except ModuleNotFoundError as error:
-        if error.name not in TRAINING_PACKAGES:
+        package = error.name.partition(".")[0]
+        if package not in TRAINING_PACKAGES:
             raise
         sys.exit(
-            "error: Expected the packages for training (pip install -r requirements-train.txt). "
-            f"Received: no {error.name}"
+            f"error: Expected the packages for training (pip install -r requirements-train.txt). Received: no {package}"
         )
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -43,7 +43,9 @@ def _json_line(path, prediction):
 def _line(path, prediction):
     if prediction.digit is None:
         return f"{path}: {prediction.status}"
-    return f"{path}: {prediction.digit} ({prediction.confidence:.1%})"
+    # No model is certain, and rounding shall not make it so.
+    confidence = "over 99.9 %" if prediction.confidence > 0.999 else f"{100 * prediction.confidence:.1f} %"
+    return f"{path}: {prediction.digit} ({confidence})"
 
 
 if __name__ == "__main__":

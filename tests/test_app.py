@@ -92,6 +92,7 @@ def test_the_first_stroke_draws_after_load_and_after_clear(visitor):
     for digit in (7, 0):
         visitor.draw(place(strokes(digit), height=60, left=30, top=20))
         expect(visitor.digit).to_have_text(str(digit), timeout=15000)
+        assert visitor.answer.inner_text().strip() == str(digit)
         visitor.clear()
         expect(visitor.digit).to_have_count(0)
 
