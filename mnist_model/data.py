@@ -9,6 +9,7 @@ import os
 import struct
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import keras
@@ -59,7 +60,7 @@ def _read_npz(path, part):
     wanted = (f"x_{part}", f"y_{part}")
     try:
         # An .npz is read lazily: only the arrays of this part are.
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [name for name in wanted if name not in archive.files]
             if missing:
                 raise InputError(
@@ -68,7 +69,7 @@ def _read_npz(path, part):
             return tuple(archive[name] for name in wanted)
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"Expected an .npz file with MNIST's arrays. Received: {path}, unreadable: {error}") from error
 
 

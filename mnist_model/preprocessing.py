@@ -88,9 +88,10 @@ def _from_file(path):
 def _grey(image):
     """Return the grey levels, (H, W) float32 from 0 to 255, with transparent parts laid on paper."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        levels = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
-        span = np.ptp(levels)
-        return (levels - levels.min()) * (255 / span) if span else np.zeros_like(levels)
+        levels = np.nan_to_num(np.asarray(image, np.float32), posinf=0).clip(0)
+        # Such modes do not tell what white is: of the usual whites, the least that no pixel exceeds.
+        white = next((white for white in (1, 255, 65535) if levels.max() <= white), levels.max())
+        return levels * (255 / white)
     if not image.has_transparency_data:
         return np.asarray(image.convert("L"), np.float32)
     levels = np.asarray(image.convert("RGBA").convert("LA"), np.float32)

@@ -71,8 +71,12 @@ def test_wrong_arrays_are_refused_by_name(tmp_path, changed, message):
 
 def test_what_is_no_npz_is_refused(tmp_path):
     (tmp_path / "text.npz").write_text("no archive")
-    with pytest.raises(InputError, match="unreadable"):
-        data.load_train(tmp_path / "text.npz")
+    np.save(tmp_path / "one.npy", IMAGES)
+    np.savez(tmp_path / "cut.npz", **arrays())
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:5000])
+    for name in ("text.npz", "one.npy", "cut.npz"):
+        with pytest.raises(InputError, match="unreadable"):
+            data.load_train(tmp_path / name)
     with pytest.raises(InputError, match="Received: no file at"):
         data.load_train(tmp_path / "nowhere.npz")
 
