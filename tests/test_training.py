@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -139,7 +140,14 @@ def test_killed_and_interrupted_processes_leave_a_run_to_resume(tmp_path, small_
     state = tmp_path / ".run.run" / "state.json"
 
     def run_until(epochs, *arguments):
-        process = subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [*command, *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            # Tests that run in the background are started with Ctrl-C ignored, and would hand that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         deadline = time.monotonic() + 120
         while not (state.exists() and len(json.loads(state.read_text())["history"]) >= epochs):
             assert process.poll() is None
@@ -153,7 +161,7 @@ def test_killed_and_interrupted_processes_leave_a_run_to_resume(tmp_path, small_
     assert not (tmp_path / "run").exists()
 
     process = run_until(3, "--resume")
-    process.send_signal(2)
+    process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 130
     assert f"To go on: python -m scripts.train --out {tmp_path} --name run --resume" in output
