@@ -47,11 +47,18 @@ def _load(part, npz):
     if npz:
         images, labels = _read_npz(Path(npz), part)
     else:
-        images, labels = keras.datasets.mnist.load_data()[part == "test"]
+        images, labels = _download()[part == "test"]
     _validate(images, labels, part)
     if images_md5(images) != CANONICAL_MD5[part]:
         warnings.warn(f"These are not the canonical MNIST {part} images, so figures will not compare.", stacklevel=3)
     return images, labels
+
+
+def _download():
+    try:
+        return keras.datasets.mnist.load_data()
+    except Exception as error:  # what Keras raises where a download fails is no narrower
+        raise InputError(f"Expected MNIST from the network, or a local .npz (--data). Received: {error}") from error
 
 
 def _read_npz(path, part):

@@ -47,6 +47,15 @@ def test_without_a_file_keras_provides_it(monkeypatch):
     assert called
 
 
+def test_without_a_network_it_says_what_else_to_give(monkeypatch):
+    def fail():
+        raise Exception("URL fetch failure on mnist.npz: None -- Name or service not known")
+
+    monkeypatch.setattr(data.keras.datasets.mnist, "load_data", fail)
+    with pytest.raises(InputError, match=r"or a local .npz \(--data\). Received: URL fetch failure"):
+        data.load_train()
+
+
 def test_training_does_not_read_the_test_set(tmp_path):
     np.savez(tmp_path / "half.npz", **arrays(x_test=None, y_test=None))
     with pytest.warns(UserWarning, match="not the canonical"):
