@@ -84,6 +84,8 @@ def train(config, images, labels, folder, *, resume=False):
             f"Expected --resume, another name, or {run} removed, as that run is unfinished. Received: {folder.name}"
         )
 
+    # Asked now: the checkout may move on while a long run goes.
+    provenance = model_folder.provenance("keras", "tensorflow", "numpy", "ai-edge-litert")
     training, validation = data.split_indices(labels)
     batches = data.AugmentedBatches(
         images[training],
@@ -121,7 +123,7 @@ def train(config, images, labels, folder, *, resume=False):
         "parameters": model.count_params(),
         "data": {"images_md5": data.images_md5(images), "training": len(training), "validation": len(validation)},
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
-        **model_folder.provenance("keras", "tensorflow", "numpy", "ai-edge-litert"),
+        **provenance,
         "history": history,
     }
     with model_folder.new_folder(folder) as new:

@@ -102,6 +102,17 @@ def test_a_run_that_was_killed_is_resumed_with_the_same_numbers(tmp_path, digits
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut", "whole"]
 
 
+def test_a_run_that_ended_before_its_export_only_exports(tmp_path, digits, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(training.export, "export_litert", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            training.train(SHORT, *digits, tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == [".model.run"]
+    record = training.train(SHORT, *digits, tmp_path / "model", resume=True)
+    assert len(record["history"]) == SHORT.epochs
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
 def test_a_folder_that_fails_half_way_is_not_left(tmp_path):
     def fill():
         with model_folder.new_folder(tmp_path / "model") as folder:
