@@ -73,7 +73,7 @@ def serving(command, **environment):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), **environment}
+    environment = {**os.environ, "MODEL_ID": "", "MODEL_REVISION": "", "GRADIO_SERVER_PORT": str(port), **environment}
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
