@@ -42,7 +42,7 @@ def export_litert(model, path, images):
 
 @contextlib.contextmanager
 def _quiet_converter():
-    """Keep the converter's C++ log, which no Python setting reaches, off the terminal."""
+    """Keep the converter's log off the terminal: C++ writes it, past `sys.stderr`."""
     saved = os.dup(2)
     with open(os.devnull, "w") as null:
         os.dup2(null.fileno(), 2)

@@ -1,4 +1,4 @@
-"""A model folder -> a classifier that reads pictures, on LiteRT: without TensorFlow, in under a millisecond a digit."""
+"""A model folder -> a classifier that reads pictures, on LiteRT: without TensorFlow."""
 
 import threading
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ class LiteRTModel:
 
     def __init__(self, path):
         try:
-            # One thread: for a net this small, handing work to a second one takes longer than the work.
+            # One thread: a second would answer a lone request sooner, at the cost of the requests beside it.
             self._interpreter = Interpreter(str(path), num_threads=1)
         except ValueError as error:
             raise InputError(f"Expected a LiteRT model. Received: {path}, unreadable: {error}") from None

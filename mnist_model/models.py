@@ -5,7 +5,7 @@ from keras import layers
 
 
 def cnn():
-    """Five convolutions on three scales, averaged over the image (157k parameters).
+    """Five convolutions on three scales, averaged over the image (158k parameters).
 
     Batch normalisation after each convolution, and a stem that pools early: on a CPU most of the time of a small
     convolutional net goes into its first, full-size layers.

@@ -1,6 +1,7 @@
 """Ten digits as a hand draws them: strokes of points (x, y), x right and y down, in a box of about 100×100."""
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 _DIGITS = {
     0: [[(52, 2), (30, 10), (20, 40), (24, 75), (46, 98), (70, 86), (80, 52), (72, 16), (50, 2)]],
@@ -38,6 +39,15 @@ def place(strokes, *, height, left, top):
     low = points.min(axis=0)
     scale = height / np.ptp(points[:, 1])
     return [(stroke - low) * scale + (left, top) for stroke in strokes]
+
+
+def drawing(digit=5, *, size=280, height=150, left=90, top=60, width=14):
+    """A digit as a Sketchpad gives it: black on white, (size, size) uint8."""
+    image = Image.new("L", (size, size), 255)
+    draw = ImageDraw.Draw(image)
+    for stroke in place(strokes(digit), height=height, left=left, top=top):
+        draw.line([tuple(point) for point in stroke], fill=0, width=width, joint="curve")
+    return np.asarray(image)
 
 
 def read_unipen(path):

@@ -13,8 +13,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.conftest import ROOT, data_file, serving
-from tests.strokes import place, read_unipen, strokes
-from tests.test_preprocessing import drawing
+from tests.strokes import drawing, place, read_unipen, strokes
 
 FRAME = 30  # pixels of the canvas around the sheet
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -202,34 +201,41 @@ def label_of(result):
     return result[0]["label"]
 
 
+def sketch_of(picture):
+    """Return the Sketchpad's value for a picture, or for None, as a client sends it."""
+    return {"background": None, "layers": [], "composite": picture}
+
+
+def saved(image, path):
+    image.save(path)
+    return handle_file(str(path))
+
+
 def test_the_api_reads_a_sketch_and_a_plain_picture(client, tmp_path):
-    Image.fromarray(drawing(6)).save(tmp_path / "six.png")
-    picture = handle_file(str(tmp_path / "six.png"))
-    sketch = {"background": None, "layers": [], "composite": picture}
-    assert label_of(client.predict(sketch, api_name="/predict")) == "6"
+    picture = saved(Image.fromarray(drawing(6)), tmp_path / "six.png")
+    assert label_of(client.predict(sketch_of(picture), api_name="/predict")) == "6"
     assert label_of(client.predict(picture, api_name="/predict_image")) == "6"
 
 
-def blanks():
-    white = Image.new("L", (560, 560), 255)
-    return {"no value": None, "no composite": "none", "white": white, "transparent": Image.new("RGBA", (560, 560))}
+EMPTY_SHEETS = {"white": Image.new("L", (560, 560), 255), "transparent": Image.new("RGBA", (560, 560))}
 
 
-@pytest.mark.parametrize("blank", blanks().values(), ids=blanks())
-def test_every_empty_form_of_the_sketch_is_blank(client, tmp_path, blank):
-    if isinstance(blank, Image.Image):
-        blank.save(tmp_path / "blank.png")
-        blank = {"background": None, "layers": [], "composite": handle_file(str(tmp_path / "blank.png"))}
-    elif blank:
-        blank = {"background": None, "layers": [], "composite": None}
-    assert label_of(client.predict(blank, api_name="/predict")) is None
+@pytest.mark.parametrize("sheet", EMPTY_SHEETS.values(), ids=EMPTY_SHEETS)
+def test_an_empty_sheet_is_blank(client, tmp_path, sheet):
+    sketch = sketch_of(saved(sheet, tmp_path / "blank.png"))
+    assert label_of(client.predict(sketch, api_name="/predict")) is None
+
+
+@pytest.mark.parametrize("sketch", [None, sketch_of(None)], ids=["no value", "no composite"])
+def test_no_sheet_is_blank(client, sketch):
+    assert label_of(client.predict(sketch, api_name="/predict")) is None
 
 
 def test_a_transparent_picture_is_read_on_paper(client, tmp_path):
     ink = np.zeros((280, 280, 4), np.uint8)
     ink[..., 3] = 255 - drawing(9)
-    Image.fromarray(ink).save(tmp_path / "nine.png")
-    assert label_of(client.predict(handle_file(str(tmp_path / "nine.png")), api_name="/predict_image")) == "9"
+    nine = saved(Image.fromarray(ink), tmp_path / "nine.png")
+    assert label_of(client.predict(nine, api_name="/predict_image")) == "9"
 
 
 def test_the_environment_names_another_model_folder(small_model):

@@ -9,7 +9,7 @@ from PIL import Image
 from mnist_model import DigitClassifier, model_folder
 from mnist_model.errors import InputError
 from tests.conftest import ROOT
-from tests.test_preprocessing import drawing
+from tests.strokes import drawing
 
 
 @pytest.fixture(scope="module")

@@ -4,21 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from mnist_model import DigitClassifier, data, preprocessing
 from mnist_model.preprocessing import PictureError, preprocess
 from tests.conftest import data_file
-from tests.strokes import place, strokes
-
-
-def drawing(digit=5, *, size=280, height=150, left=90, top=60, width=14):
-    """A digit as a Sketchpad gives it: black on white, (size, size) uint8."""
-    image = Image.new("L", (size, size), 255)
-    draw = ImageDraw.Draw(image)
-    for stroke in place(strokes(digit), height=height, left=left, top=top):
-        draw.line([tuple(point) for point in stroke], fill=0, width=width, joint="curve")
-    return np.asarray(image)
+from tests.strokes import drawing
 
 
 def centre_of_mass(image):

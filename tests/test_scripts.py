@@ -11,7 +11,7 @@ from PIL import Image
 from mnist_model import model_folder
 from scripts import evaluate, predict, run, train
 from tests.conftest import ROOT
-from tests.test_preprocessing import drawing
+from tests.strokes import drawing
 
 
 @pytest.fixture

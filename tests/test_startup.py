@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import serving
+from tests.conftest import ROOT, serving
 
 ECHO = """
 import gradio as gr
@@ -55,7 +55,7 @@ def cost(command, question):
 @pytest.mark.slow
 def test_the_page_starts_almost_as_fast_and_small_as_an_echo(tmp_path):
     (tmp_path / "echo.py").write_text(ECHO)
-    example = Path(__file__).parent.parent / "examples" / "2-white-on-black.png"
+    example = ROOT / "examples" / "2-white-on-black.png"
 
     def draw(url):
         sketch = {"path": upload(url, example), "meta": {"_type": "gradio.FileData"}}
