@@ -97,12 +97,13 @@ def images_md5(images):
     return hashlib.md5(header + images.tobytes(), usedforsecurity=False).hexdigest()
 
 
-def split_indices(labels):
-    """Split 11 to 1, stratified by label: of MNIST's 60,000, return 55,000 training and 5,000 validation indices.
+def split_indices(labels, fraction):
+    """Split the indices of `labels`, stratified: return those for training, and a `fraction` for validation.
 
-    The split is the same for every seed and every model: no image on which something is chosen is ever trained on.
+    The split is the same for every seed: an image on which something is chosen is never trained on.
     """
-    return train_test_split(np.arange(len(labels)), test_size=len(labels) // 12, stratify=labels, random_state=0)
+    test_size = round(fraction * len(labels))
+    return train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=0)
 
 
 class AugmentedBatches(keras.utils.PyDataset):
@@ -113,7 +114,7 @@ class AugmentedBatches(keras.utils.PyDataset):
 
     Args:
         images: (N, 28, 28) uint8.
-        labels: (N,) integers.
+        labels: (N,) integers, or (N, 10) one for each digit.
         rotation: greatest turn, in degrees.
         zoom: greatest change of scale, as a fraction, in each direction by itself.
         shear: greatest horizontal shear, as a fraction of the height.

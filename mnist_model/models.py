@@ -1,14 +1,35 @@
-"""The networks by name. Each takes (N, 28, 28, 1) grey levels from 0 to 255 and answers (N, 10) probabilities."""
+"""The networks by name, each with the settings it is trained with.
+
+Each takes (N, 28, 28, 1) grey levels from 0 to 255 and answers (N, 10) probabilities.
+"""
+
+import inspect
 
 import keras
 from keras import layers
 
+from mnist_model.config import TrainConfig
+from mnist_model.errors import InputError
 
-def cnn():
-    """Five convolutions on three scales, averaged over the image (158k parameters).
+
+def _network(name, *hidden):
+    """Return the network with the layers that all share around `hidden`: grey levels in, probabilities out."""
+    first, last = [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255)], layers.Dense(10, activation="softmax")
+    return keras.Sequential([*first, *hidden, last], name=name)
+
+
+def cnn(filters=24, conv_layers=5, dense_layers=0, neurons=64, dropout=0.3):
+    """Convolutions on three scales, averaged over the image.
 
     Batch normalisation after each convolution, and a stem that pools early: on a CPU most of the time of a small
     convolutional net goes into its first, full-size layers.
+
+    Args:
+        filters: of the 5×5 stem; the two scales below have 3×3 convolutions of twice and of four times as many.
+        conv_layers: the stem, and what is shared between the two scales below, the upper one first; at least 1.
+        dense_layers: between the average and the answer.
+        neurons: of each of those.
+        dropout: rate before each dense layer, the answering one included.
     """
 
     def convolution(filters, size):
@@ -18,23 +39,112 @@ def cnn():
             layers.ReLU(),
         ]
 
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            layers.Rescaling(1 / 255),
-            *convolution(24, 5),
-            layers.MaxPooling2D(),
-            *convolution(48, 3),
-            *convolution(48, 3),
-            layers.MaxPooling2D(),
-            *convolution(96, 3),
-            *convolution(96, 3),
-            layers.GlobalAveragePooling2D(),
-            layers.Dropout(0.3),
-            layers.Dense(10, activation="softmax"),
-        ],
-        name="cnn",
+    hidden = [*convolution(filters, 5), layers.MaxPooling2D()]
+    lower = (conv_layers - 1) // 2
+    for _ in range(conv_layers - 1 - lower):
+        hidden += convolution(2 * filters, 3)
+    hidden += [layers.MaxPooling2D()]
+    for _ in range(lower):
+        hidden += convolution(4 * filters, 3)
+    hidden += [layers.GlobalAveragePooling2D(), layers.Dropout(dropout)]
+    for _ in range(dense_layers):
+        hidden += [layers.Dense(neurons, activation="relu"), layers.Dropout(dropout)]
+    return _network("cnn", *hidden)
+
+
+CNN = TrainConfig(
+    model="cnn",
+    epochs=30,
+    batch_size=128,
+    learning_rate=4e-3,
+    schedule="cosine",
+    rotation=10.0,
+    zoom=0.1,
+    shear=0.15,
+    shift=1.5,
+)
+
+
+def cnn_classic():
+    """The textbook's convolutional net: two convolutions, each pooled, and one dense layer (35k parameters)."""
+    return _network(
+        "cnn-classic",
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dropout(0.5),
     )
 
 
-MODELS = {"cnn": cnn}
+CNN_CLASSIC = TrainConfig(model="cnn-classic", epochs=15, batch_size=128, loss="categorical_crossentropy")
+
+
+def mlp_512():
+    """One wide hidden layer."""
+    return _network("mlp-512", layers.Flatten(), layers.Dense(512, activation="relu"))
+
+
+MLP_512 = TrainConfig(model="mlp-512", epochs=5, batch_size=128, optimizer="rmsprop", loss="categorical_crossentropy")
+
+
+def mlp_128_128():
+    """Two hidden layers of the same width."""
+    dense = [layers.Dense(128, activation="relu") for _ in range(2)]
+    return _network("mlp-128-128", layers.Flatten(), *dense)
+
+
+MLP_128_128 = TrainConfig(model="mlp-128-128", epochs=15, validation_split=0.2)
+
+
+def mlp_128():
+    """One hidden layer: the smallest here."""
+    return _network("mlp-128", layers.Flatten(), layers.Dense(128, activation="relu"))
+
+
+MLP_128 = TrainConfig(model="mlp-128", epochs=5)
+
+
+def mlp_128_64():
+    """Two hidden layers, the second narrower."""
+    dense = [layers.Dense(128, activation="relu"), layers.Dense(64, activation="relu")]
+    return _network("mlp-128-64", layers.Flatten(), *dense)
+
+
+MLP_128_64 = TrainConfig(model="mlp-128-64", epochs=5, batch_size=32, loss="categorical_crossentropy")
+
+
+MODELS = {
+    "cnn": cnn,
+    "cnn-classic": cnn_classic,
+    "mlp-512": mlp_512,
+    "mlp-128-128": mlp_128_128,
+    "mlp-128": mlp_128,
+    "mlp-128-64": mlp_128_64,
+}
+CONFIGS = {config.model: config for config in (CNN, CNN_CLASSIC, MLP_512, MLP_128_128, MLP_128, MLP_128_64)}
+
+
+def build_model(config):
+    """Return the network that a TrainConfig names, with new weights.
+
+    Raises:
+        InputError: there is no such network, or it cannot be built with `config.network`.
+    """
+    if config.model not in MODELS:
+        raise InputError(f"Expected a model of {', '.join(MODELS)}. Received: {config.model}")
+    function = MODELS[config.model]
+    known = inspect.signature(function).parameters
+    for name in config.network:
+        if name not in known:
+            raise InputError(
+                f"Expected network settings of {config.model}: {', '.join(known) or 'none'}. Received: {name}"
+            )
+    try:
+        return function(**config.network)
+    except (TypeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"Expected network settings to build {config.model} with. Received: {config.network}: {reason}"
+        ) from None

@@ -1,11 +1,10 @@
 """Data + model -> model folder."""
 
 import dataclasses
-import math
+import functools
 import os
 import shutil
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -13,43 +12,12 @@ import matplotlib.figure
 import numpy as np
 
 from mnist_model import data, export, model_folder
+from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
-from mnist_model.models import MODELS
+from mnist_model.models import build_model
 
 CHECKPOINT_FILE = "checkpoint.keras"  # the model with the optimizer's state, after the last whole epoch
 STATE_FILE = "state.json"  # the settings of the run, and its history so far
-
-
-def setting(default, text):
-    """A field of TrainConfig, with the words `--help` says of it."""
-    return field(default=default, metadata={"help": text})
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Everything a run depends on but the data. The one home of the defaults."""
-
-    model: str = setting("cnn", "which network")
-    epochs: int = setting(30, "how many times each image is seen; the last epoch's weights are the result")
-    batch_size: int = setting(128, "images a step")
-    learning_rate: float = setting(4e-3, "Adam's peak rate: reached in the first epoch, then falling as a cosine")
-    rotation: float = setting(10.0, "greatest turn of a training image, in degrees")
-    zoom: float = setting(0.1, "greatest change of its width and of its height, as a fraction")
-    shear: float = setting(0.15, "greatest shear, as a fraction of the height")
-    shift: float = setting(1.5, "greatest move, in pixels")
-    seed: int = setting(0, "seed of weights, order, augmentation and dropout")
-
-    def __post_init__(self):
-        if self.model not in MODELS:
-            raise InputError(f"Expected a model of {', '.join(MODELS)}. Received: {self.model}")
-        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"Expected {name} of at least {least}. Received: {getattr(self, name)}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise InputError(f"Expected a learning_rate above 0. Received: {self.learning_rate}")
-        for name, limit in (("rotation", 180), ("zoom", 1), ("shear", 1), ("shift", 28)):
-            if not 0 <= getattr(self, name) < limit:
-                raise InputError(f"Expected {name} from 0 to under {limit}. Received: {getattr(self, name)}")
 
 
 def train(config, images, labels, folder, *, resume=False):
@@ -86,7 +54,47 @@ def train(config, images, labels, folder, *, resume=False):
 
     # Asked now: the checkout may move on while a long run goes.
     provenance = model_folder.provenance("keras", "tensorflow", "numpy", "ai-edge-litert")
-    training, validation = data.split_indices(labels)
+    model, history = fit(config, images, labels, run=run)
+    training, validation = data.split_indices(labels, config.validation_split)
+    record = {
+        "config": dataclasses.asdict(config),
+        "parameters": model.count_params(),
+        "data": {"images_md5": data.images_md5(images), "training": len(training), "validation": len(validation)},
+        "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
+        **provenance,
+        "history": history,
+    }
+    with model_folder.new_folder(folder) as new:
+        # Saved from a net that was never compiled: the optimizer's state would make the file three times as large.
+        bare = build_model(config)
+        bare.set_weights(model.get_weights())
+        bare.save(new / model_folder.KERAS_FILE)
+        record["litert_max_difference"] = export.export_litert(
+            model, new / model_folder.LITERT_FILE, images[validation]
+        )
+        model_folder.write_json(new / model_folder.TRAINING_FILE, record)
+        draw_learning_curves(history, new / model_folder.CURVES_FILE)
+    shutil.rmtree(run)
+    return record
+
+
+def fit(config, images, labels, *, run=None, callbacks=(), verbose="auto"):
+    """Train a model on the training part of the images, and measure it on the rest after each epoch.
+
+    Args:
+        config: a TrainConfig.
+        images: (N, 28, 28) uint8.
+        labels: (N,) integers from 0 to 9.
+        run: a folder to keep the run in after each epoch; where it holds one, of the same `config`, that goes on.
+        callbacks: more Keras callbacks.
+        verbose: as Keras has it; 0 for no bar.
+
+    Returns:
+        The model, and a list with a dict for each epoch: loss and accuracy, in training and on the rest, and seconds.
+    """
+    training, validation = data.split_indices(labels, config.validation_split)
+    if config.loss == "categorical_crossentropy":
+        labels = keras.utils.to_categorical(labels, 10)
     batches = data.AugmentedBatches(
         images[training],
         labels[training],
@@ -98,15 +106,16 @@ def train(config, images, labels, folder, *, resume=False):
         shift=config.shift,
     )
     keras.utils.set_random_seed(config.seed)
-    if (run / CHECKPOINT_FILE).exists():
+    if run and (run / CHECKPOINT_FILE).exists():
         model = keras.saving.load_model(run / CHECKPOINT_FILE)
         epochs_done = int(model.optimizer.iterations) // len(batches)
         history = model_folder.read_json(run / STATE_FILE)["history"][:epochs_done]
     else:
         model, history = _compiled(config, len(batches)), []
-        run.mkdir(parents=True, exist_ok=True)
-        _write_state(run, config, history)
 
+    own = [_Epochs(config.seed, batches, history)]
+    if run:
+        own.append(_KeepRun(run, config, history))
     batches.epoch = len(history)  # Keras looks at a batch before the first epoch begins
     model.fit(
         batches,
@@ -115,29 +124,10 @@ def train(config, images, labels, folder, *, resume=False):
         validation_batch_size=1000,
         initial_epoch=len(history),
         epochs=config.epochs,
-        callbacks=[_KeepRun(run, config, history, batches)],
+        callbacks=[*own, *callbacks],
+        verbose=verbose,
     )
-
-    record = {
-        "config": dataclasses.asdict(config),
-        "parameters": model.count_params(),
-        "data": {"images_md5": data.images_md5(images), "training": len(training), "validation": len(validation)},
-        "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
-        **provenance,
-        "history": history,
-    }
-    with model_folder.new_folder(folder) as new:
-        # Saved from a net that was never compiled: the optimizer's state would make the file three times as large.
-        bare = MODELS[config.model]()
-        bare.set_weights(model.get_weights())
-        bare.save(new / model_folder.KERAS_FILE)
-        record["litert_max_difference"] = export.export_litert(
-            model, new / model_folder.LITERT_FILE, images[validation]
-        )
-        model_folder.write_json(new / model_folder.TRAINING_FILE, record)
-        draw_learning_curves(history, new / model_folder.CURVES_FILE)
-    shutil.rmtree(run)
-    return record
+    return model, history
 
 
 def unfinished_run(folder):
@@ -154,34 +144,40 @@ def resumed_config(folder):
 
 
 def _compiled(config, steps_per_epoch):
-    steps = config.epochs * steps_per_epoch
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=config.learning_rate / 20,
-        warmup_target=config.learning_rate,
-        warmup_steps=steps_per_epoch,
-        decay_steps=max(1, steps - steps_per_epoch),
-    )
-    model = MODELS[config.model]()
+    rate = config.learning_rate
+    if config.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=rate / 20,
+            warmup_target=rate,
+            warmup_steps=steps_per_epoch,
+            decay_steps=max(1, (config.epochs - 1) * steps_per_epoch),
+        )
+    optimizers = {
+        "adam": keras.optimizers.Adam,
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": functools.partial(keras.optimizers.SGD, momentum=0.9, nesterov=True),
+    }
+    model = build_model(config)
     model.compile(
-        keras.optimizers.Adam(schedule),
-        "sparse_categorical_crossentropy",
+        optimizers[config.optimizer](rate),
+        config.loss,
         metrics=["accuracy"],
         jit_compile=False,  # on a CPU, XLA makes small nets 1.5 times slower
     )
     return model
 
 
-class _KeepRun(keras.callbacks.Callback):
-    """Starts each epoch from what follows from (seed, epoch), and keeps the run after it."""
+class _Epochs(keras.callbacks.Callback):
+    """Starts each epoch from what follows from (seed, epoch), and writes its figures into the history."""
 
-    def __init__(self, run, config, history, batches):
+    def __init__(self, seed, batches, history):
         super().__init__()
-        self.run, self.config, self.history, self.batches = run, config, history, batches
+        self.seed, self.batches, self.history = seed, batches, history
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.epoch = epoch
         # Keras does not save where a dropout layer's seed stands, so that too follows from the seed and the epoch.
-        rng = np.random.default_rng((self.config.seed, epoch))
+        rng = np.random.default_rng((self.seed, epoch))
         for variable in self.model.variables:
             if variable.name == "seed_generator_state":
                 variable.assign(rng.integers(2**32, size=variable.shape, dtype=np.uint32))
@@ -190,15 +186,29 @@ class _KeepRun(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs):
         figures = {name: round(float(value), 6) for name, value in logs.items()}
         self.history.append({"epoch": epoch + 1, **figures, "seconds": round(time.perf_counter() - self._start, 1)})
-        _write_state(self.run, self.config, self.history)
+
+
+class _KeepRun(keras.callbacks.Callback):
+    """Keeps the run in a folder: its settings from the beginning, its history and the model after each epoch."""
+
+    def __init__(self, run, config, history):
+        super().__init__()
+        self.run, self.config, self.history = run, config, history
+
+    def on_train_begin(self, logs=None):
+        self.run.mkdir(parents=True, exist_ok=True)
+        self._write_state()
+
+    def on_epoch_end(self, epoch, logs):
+        self._write_state()
         # The checkpoint comes last: until it is in place, the history's last epoch does not count.
         beside = self.run / f"partial.{CHECKPOINT_FILE}"
         self.model.save(beside)
         os.replace(beside, self.run / CHECKPOINT_FILE)
 
-
-def _write_state(run, config, history):
-    model_folder.write_json(run / STATE_FILE, {"config": dataclasses.asdict(config), "history": history})
+    def _write_state(self):
+        state = {"config": dataclasses.asdict(self.config), "history": self.history}
+        model_folder.write_json(self.run / STATE_FILE, state)
 
 
 def draw_learning_curves(history, path):

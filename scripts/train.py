@@ -1,6 +1,7 @@
-"""Train a model and write its folder: python -m scripts.train --name NAME"""
+"""Train a model and write its folder: python -m scripts.train --model MODEL"""
 
 import argparse
+import ast
 import dataclasses
 from pathlib import Path
 
@@ -9,22 +10,35 @@ from scripts import run
 
 def main(argv=None):
     from mnist_model import data, training
+    from mnist_model.config import TrainConfig
+    from mnist_model.models import CONFIGS
+
+    parser = argparse.ArgumentParser(prog="python -m scripts.train", add_help=False)
+    parser.add_argument("--model", choices=CONFIGS, default="cnn")
+    # What each setting is by default is for the model to say.
+    default = CONFIGS[parser.parse_known_args(argv)[0].model]
 
     parser = argparse.ArgumentParser(prog="python -m scripts.train", description="Train a model and write its folder.")
     parser.add_argument("--name", help="name of the folder to make (default: the model's name and the seed)")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="where to make it (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument("--resume", action="store_true", help="go on with the run of this name that was stopped")
-    group = parser.add_argument_group("settings")
-    for field in dataclasses.fields(training.TrainConfig):
+    group = parser.add_argument_group(f"settings, with the defaults of {default.model}")
+    for field in dataclasses.fields(TrainConfig):
+        options = {"type": field.type, "choices": field.metadata.get("choices")}
+        if field.name == "model":
+            options["choices"] = CONFIGS
+        if field.type is dict:
+            options = {"type": _name_and_value, "nargs": "*", "metavar": "NAME=VALUE"}
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
-            type=field.type,
             default=argparse.SUPPRESS,
-            choices=training.MODELS if field.name == "model" else None,
-            help=f"{field.metadata['help']} (default: {field.default})",
+            help=f"{field.metadata['help']} (default: {_shown(getattr(default, field.name))})",
+            **options,
         )
     settings = vars(parser.parse_args(argv))
+    if "network" in settings:
+        settings["network"] = dict(settings["network"])
     name, out, npz, resume = (settings.pop(key) for key in ("name", "out", "data", "resume"))
 
     if resume:
@@ -32,7 +46,7 @@ def main(argv=None):
             parser.error("--resume needs --name")
         config = dataclasses.replace(training.resumed_config(out / name), **settings)
     else:
-        config = training.TrainConfig(**settings)
+        config = dataclasses.replace(default, **settings)
     folder = out / (name or f"{config.model}-seed{config.seed}")
     images, labels = data.load_train(npz)
     try:
@@ -42,6 +56,21 @@ def main(argv=None):
         raise
     last = record["history"][-1]
     print(f"{folder}: {record['parameters']:,} parameters, validation accuracy {last['val_accuracy']:.2%}")
+
+
+def _name_and_value(text):
+    """Return ("filters", 32) for "filters=32"."""
+    name, _, value = text.partition("=")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        raise argparse.ArgumentTypeError(f"Expected NAME=NUMBER. Received: {text}") from None
+
+
+def _shown(value):
+    if isinstance(value, dict):
+        return " ".join(f"{name}={value}" for name, value in value.items()) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def test_what_is_no_npz_is_refused(tmp_path):
 
 def test_the_split_is_fixed_stratified_and_11_to_1():
     labels = np.repeat(np.arange(10), 120)
-    training, validation = data.split_indices(labels)
+    training, validation = data.split_indices(labels, 1 / 12)
     assert (len(training), len(validation)) == (1100, 100)
     assert not set(training) & set(validation)
     assert np.array_equal(np.bincount(labels[validation]), [10] * 10)

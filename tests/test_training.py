@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from mnist_model import export, model_folder, training
+from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
 from mnist_model.inference import LiteRTModel
-from mnist_model.models import MODELS
+from mnist_model.models import CNN, CONFIGS, MODELS, build_model
 from tests.conftest import ROOT
 
-SHORT = training.TrainConfig(epochs=2)
+SHORT = dataclasses.replace(CNN, epochs=2)
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +28,49 @@ def digits(small_npz):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_takes_grey_levels_and_answers_ten_probabilities(name):
     model = MODELS[name]()
+    assert model.name == name
     assert model.count_params() <= 500_000
     answers = model.predict(np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1), np.uint8), verbose=0)
     assert answers.shape == (3, 10)
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
+
+
+def test_every_model_has_settings_of_its_own():
+    assert list(CONFIGS) == list(MODELS)
+
+
+PARAMETERS = {
+    "cnn-classic": (3 * 3 + 1) * 32 + (3 * 3 * 32 + 1) * 64 + (5 * 5 * 64 + 1) * 10,
+    "mlp-512": (784 + 1) * 512 + (512 + 1) * 10,
+    "mlp-128-128": (784 + 1) * 128 + (128 + 1) * 128 + (128 + 1) * 10,
+    "mlp-128": (784 + 1) * 128 + (128 + 1) * 10,
+    "mlp-128-64": (784 + 1) * 128 + (128 + 1) * 64 + (64 + 1) * 10,
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_classic_networks_are_those_described(name):
+    assert MODELS[name]().count_params() == PARAMETERS[name]
+
+
+def test_the_network_of_the_cnn_is_a_setting():
+    def layers(**network):
+        model = build_model(dataclasses.replace(CNN, network=network))
+        return [layer for layer in model.layers if layer.name.startswith(("conv", "dense"))]
+
+    filters = [layer.filters for layer in layers(filters=8, conv_layers=6)[:-1]]
+    assert filters == [8, 16, 16, 16, 32, 32]
+    assert [layer.units for layer in layers(conv_layers=1, dense_layers=2, neurons=20)[1:]] == [20, 20, 10]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "learning_rate", "loss"),
+    [("rmsprop", 1e-3, "categorical_crossentropy"), ("sgd", 0.05, "sparse_categorical_crossentropy")],
+)
+def test_every_optimizer_and_loss_trains(optimizer, learning_rate, loss, digits):
+    config = TrainConfig("mlp-128", epochs=5, optimizer=optimizer, learning_rate=learning_rate, loss=loss)
+    history = training.fit(config, *digits, verbose=0)[1]
+    assert history[-1]["val_accuracy"] > 0.8
 
 
 def test_a_run_leaves_a_whole_folder_and_nothing_else(small_model):
@@ -45,7 +85,7 @@ def test_a_run_leaves_a_whole_folder_and_nothing_else(small_model):
 
 def test_the_record_says_how_it_was_made(small_model):
     record = json.loads((small_model / "training.json").read_text())
-    assert record["config"] == dataclasses.asdict(training.TrainConfig(epochs=4))
+    assert record["config"] == dataclasses.asdict(dataclasses.replace(CNN, epochs=4))
     assert len(record["data"]["images_md5"]) == 32
     assert (record["data"]["training"], record["data"]["validation"]) == (1375, 125)
     assert [epoch["epoch"] for epoch in record["history"]] == [1, 2, 3, 4]
@@ -133,15 +173,31 @@ def test_a_folder_that_exists_is_not_touched(tmp_path, digits):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"model": "vgg"}, "Expected a model of cnn.* Received: vgg"),
         ({"epochs": 0}, "Expected epochs of at least 1. Received: 0"),
         ({"learning_rate": float("nan")}, "Expected a learning_rate above 0. Received: nan"),
         ({"zoom": 1.0}, "Expected zoom from 0 to under 1. Received: 1.0"),
+        ({"optimizer": "lion"}, "Expected optimizer to be one of adam, rmsprop, sgd. Received: lion"),
+        ({"validation_split": 1}, "Expected a validation_split between 0 and 1. Received: 1"),
     ],
 )
 def test_wrong_settings_are_refused(settings, message):
     with pytest.raises(InputError, match=message):
-        training.TrainConfig(**settings)
+        dataclasses.replace(CNN, **settings)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (TrainConfig("vgg"), "Expected a model of cnn.* Received: vgg"),
+        (TrainConfig("cnn", {"width": 3}), "Expected network settings of cnn: filters, .* Received: width"),
+        (TrainConfig("mlp-128", {"width": 3}), "Expected network settings of mlp-128: none. Received: width"),
+        (TrainConfig("cnn", {"filters": -8}), "Expected network settings to build cnn with. Received: {'filters': -8}"),
+    ],
+)
+def test_a_network_that_cannot_be_built_leaves_nothing(config, message, tmp_path, digits):
+    with pytest.raises(InputError, match=message):
+        training.train(config, *digits, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
