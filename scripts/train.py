@@ -15,15 +15,25 @@ def main(argv=None):
 
     parser = argparse.ArgumentParser(prog="python -m scripts.train", add_help=False)
     parser.add_argument("--model", choices=CONFIGS, default="cnn")
-    # What each setting is by default is for the model to say.
-    default = CONFIGS[parser.parse_known_args(argv)[0].model]
+    parser.add_argument("--from-study", type=Path)
+    # What each setting is by default is for the model, or the study, to say.
+    origin = parser.parse_known_args(argv)[0]
+    if origin.from_study:
+        from mnist_model.tuning import best_config
+
+        default = best_config(origin.from_study)
+    else:
+        default = CONFIGS[origin.model]
 
     parser = argparse.ArgumentParser(prog="python -m scripts.train", description="Train a model and write its folder.")
     parser.add_argument("--name", help="name of the folder to make (default: the model's name and the seed)")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="where to make it (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument("--resume", action="store_true", help="go on with the run of this name that was stopped")
-    group = parser.add_argument_group(f"settings, with the defaults of {default.model}")
+    parser.add_argument(
+        "--from-study", type=Path, metavar="FOLDER", help="take the settings that scripts.tune found best"
+    )
+    group = parser.add_argument_group(f"settings, with the defaults of {origin.from_study or default.model}")
     for field in dataclasses.fields(TrainConfig):
         options = {"type": field.type, "choices": field.metadata.get("choices")}
         if field.name == "model":
@@ -40,6 +50,7 @@ def main(argv=None):
     if "network" in settings:
         settings["network"] = dict(settings["network"])
     name, out, npz, resume = (settings.pop(key) for key in ("name", "out", "data", "resume"))
+    del settings["from_study"]
 
     if resume:
         if name is None:

@@ -1,0 +1,317 @@
+"""The search for the settings of `cnn`: an Optuna study, each trial of which is a short training run.
+
+A study lies in an SQLite file or a PostgreSQL database. Any number of workers may run trials of the same study; each
+keeps a heartbeat in it, and the trial of one that falls silent is marked as failed and run again.
+"""
+
+import contextlib
+import dataclasses
+import random
+import re
+import time
+import warnings
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot
+import optuna
+import sqlalchemy.exc
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.trial import TrialState
+from optuna.visualization import matplotlib as plots
+from tqdm import tqdm
+
+from mnist_model import data, model_folder
+from mnist_model.config import OPTIMIZERS, TrainConfig
+from mnist_model.errors import InputError
+from mnist_model.models import build_model
+from mnist_model.training import fit
+
+DATABASE_FILE = "study.db"  # the study itself, where no other storage is named
+STUDY_FILE = "study.json"  # its settings, its trials, and the best of them as a TrainConfig
+PICTURES = {  # name -> how it is drawn, and its size in inches
+    "history.png": (plots.plot_optimization_history, (8, 4)),
+    "importances.png": (plots.plot_param_importances, (8, 4)),
+    "parallel_coordinates.png": (plots.plot_parallel_coordinate, (14, 5)),
+}
+
+# What the first trial tries: settings chosen by hand, for the others to beat.
+UNTUNED = {
+    "optimizer": "adam",
+    "learning_rate": 4e-3,
+    "batch_size": 128,
+    "conv_layers": 5,
+    "filters": 24,
+    "dense_layers": 0,
+    "dropout": 0.3,
+    "augmentation": 1.0,
+}
+
+
+def suggest_config(trial, epochs):
+    """Return the TrainConfig that an Optuna trial is to try: the search space.
+
+    One strength stands for the four limits of the augmentation, so that the study has one question fewer to ask for
+    each of them.
+    """
+    network = {
+        "conv_layers": trial.suggest_int("conv_layers", 2, 7),
+        "filters": trial.suggest_int("filters", 8, 40, step=4),
+        "dense_layers": trial.suggest_int("dense_layers", 0, 2),
+        "dropout": trial.suggest_float("dropout", 0, 0.5, step=0.05),
+    }
+    if network["dense_layers"]:
+        network["neurons"] = trial.suggest_int("neurons", 32, 256, step=32)
+    strength = trial.suggest_float("augmentation", 0, 2, step=0.05)
+    return TrainConfig(
+        model="cnn",
+        network=network,
+        epochs=epochs,
+        batch_size=trial.suggest_categorical("batch_size", [32, 64, 128, 256]),
+        optimizer=trial.suggest_categorical("optimizer", OPTIMIZERS),
+        learning_rate=float(f"{trial.suggest_float('learning_rate', 1e-4, 1e-1, log=True):.2g}"),
+        schedule="cosine",
+        rotation=round(10 * strength, 4),
+        zoom=round(0.1 * strength, 4),
+        shear=round(0.15 * strength, 4),
+        shift=round(1.5 * strength, 4),
+    )
+
+
+def open_study(storage, name, settings, *, grace=60):
+    """Open a study, or begin it where there is none of this name.
+
+    Args:
+        storage: an SQLAlchemy address, as `sqlite:///study.db` or `postgresql+psycopg://USER@HOST/DATABASE`.
+        name: of the study.
+        settings: a dict of what all trials of a study have in common; see `run_study`.
+        grace: seconds after which a worker without a heartbeat is taken for dead.
+
+    Returns:
+        An optuna.Study whose `user_attrs` hold `settings`.
+
+    Raises:
+        InputError: there is no such storage, or the study was begun with other settings.
+    """
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+    with _storage_errors(storage), _experiments_expected():
+        opened = _open_storage(storage, grace)
+        # A trial that another worker is running counts as a bad one, so that the next is another.
+        sampler = optuna.samplers.TPESampler(constant_liar=True)
+        options = {"study_name": name, "storage": opened, "sampler": sampler, "pruner": pruner}
+        try:
+            study = optuna.create_study(direction="maximize", **options)
+            study.enqueue_trial(UNTUNED)
+        except optuna.exceptions.DuplicatedStudyError:
+            study = optuna.load_study(**options)
+        for key, value in settings.items():
+            begun_with = study.user_attrs.get(key)
+            if begun_with is None:  # new, or still being begun by a worker that means the same
+                study.set_user_attr(key, value)
+            elif begun_with != value:
+                raise InputError(f"Expected {key} to be {begun_with}, as the study {name} began. Received: {value}")
+    return study
+
+
+def _open_storage(storage, grace):
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    address = sqlalchemy.make_url(storage)
+    if address.get_backend_name() == "postgresql":
+        address = address.update_query_dict({"connect_timeout": "10", **address.query})
+    for attempt in range(10):
+        try:
+            return RDBStorage(
+                address.render_as_string(hide_password=False),
+                engine_kwargs={"pool_pre_ping": True},
+                heartbeat_interval=max(1, grace // 4),
+                grace_period=grace,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+            )
+        except sqlalchemy.exc.DBAPIError as error:
+            # Of workers that start together each finds no tables, and makes them; all but the first are refused.
+            if attempt == 9 or not re.search("already exists|duplicate key|UNIQUE constraint", str(error)):
+                raise
+            time.sleep(random.uniform(0.1, 1))
+
+
+@contextlib.contextmanager
+def _storage_errors(storage):
+    """Say in one line, and without the password, what is wrong with a storage."""
+    try:
+        yield
+    except (
+        ImportError,  # the driver is not installed
+        RuntimeError,  # another version of Optuna made it
+        sqlalchemy.exc.SQLAlchemyError,
+        optuna.exceptions.StorageInternalError,
+    ) as error:
+        cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
+        reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
+        shown = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", storage)
+        raise InputError(f"Expected a storage that can be used. Received: {shown}: {reason}") from None
+
+
+@contextlib.contextmanager
+def _experiments_expected():
+    """Keep Optuna from warning that heartbeats, parallel sampling and the pictures may change with its next version."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+def study_settings(images, *, epochs, max_parameters):
+    """Return what all trials of a study have in common: the images, the epochs of each, the most parameters."""
+    return {"images_md5": data.images_md5(images), "epochs": epochs, "max_parameters": max_parameters}
+
+
+def run_study(study, images, labels, trials):
+    """Run trials until the study has `trials` that were finished, complete or pruned, whoever ran them.
+
+    Returns once all of them are finished, also those of other workers. A trial that is stopped by Ctrl-C is queued, to
+    be run again when the study is.
+
+    Args:
+        study: from `open_study`.
+        images: (N, 28, 28) uint8, MNIST's training images.
+        labels: (N,) integers from 0 to 9.
+        trials: how many.
+    """
+    with _storage_errors(f"the study {study.study_name}"), _experiments_expected(), _Bar(study, trials) as bar:
+
+        def objective(trial):
+            # Two workers may both have seen that one trial is wanted, and begun one each: the later one withdraws.
+            if sum(other.number < trial.number for other in _counted(study)) >= trials:
+                trial.set_user_attr("withdrawn", True)
+                raise _Withdrawn
+            config = suggest_config(trial, study.user_attrs["epochs"])
+            keras.backend.clear_session()
+            parameters = build_model(config).count_params()
+            trial.set_user_attr("parameters", parameters)
+            if parameters > study.user_attrs["max_parameters"]:
+                raise optuna.TrialPruned
+            try:
+                _, history = fit(config, images, labels, callbacks=[_Report(trial, bar)], verbose=0)
+            except KeyboardInterrupt:
+                RetryHeartbeatStaleTrialCallback()(study, study.trials[trial.number])
+                raise
+            return history[-1]["val_accuracy"]
+
+        while True:
+            fail_stale_trials(study)
+            bar.update()
+            counted = _counted(study)
+            if len(counted) < trials or any(trial.state == TrialState.WAITING for trial in counted):
+                study.optimize(objective, n_trials=1, catch=_Withdrawn)
+            elif all(trial.state.is_finished() for trial in counted):
+                break
+            else:
+                bar.say("the last trials are with other workers")
+                time.sleep(1)
+
+
+def _counted(study):
+    """Return the trials that are finished, running or queued; those that failed are run again under a new number."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.FAIL]
+
+
+class _Withdrawn(Exception):
+    """One trial more than were asked for."""
+
+
+class _Report(keras.callbacks.Callback):
+    """Tells the study and the bar of each epoch, and ends a trial that does worse than the others did by then."""
+
+    def __init__(self, trial, bar):
+        super().__init__()
+        self.trial, self.bar = trial, bar
+
+    def on_epoch_end(self, epoch, logs):
+        self.trial.report(logs["val_accuracy"], epoch + 1)
+        self.bar.say(f"trial {self.trial.number}, epoch {epoch + 1}: {logs['val_accuracy']:.2%}")
+        if self.trial.should_prune():
+            raise optuna.TrialPruned
+
+
+class _Bar:
+    """The finished trials of a study, its best so far, and what this worker is at."""
+
+    def __init__(self, study, trials):
+        self.study = study
+        self._bar = tqdm(total=trials, unit="trial", dynamic_ncols=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._bar.close()
+
+    def update(self):
+        trials = self.study.get_trials(deepcopy=False)
+        self._bar.n = sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials)
+        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        if complete:
+            best = max(complete, key=lambda trial: trial.value)
+            self._bar.set_description_str(f"best {best.value:.2%} (trial {best.number})")
+        self._bar.refresh()
+
+    def say(self, text):
+        self._bar.set_postfix_str(text)
+
+
+def write_study(study, folder):
+    """Write what a study found to `study.json` and its pictures in a folder, and return what is in the file.
+
+    Raises:
+        InputError: no trial is complete.
+    """
+    trials = study.get_trials(deepcopy=False)
+    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+        raise InputError(f"Expected a study with a complete trial. Received: {study.study_name}, which has none")
+    best = study.best_trial
+    config = suggest_config(optuna.trial.FixedTrial(best.params), study.user_attrs["epochs"])
+    record = {
+        "study": study.study_name,
+        "settings": study.user_attrs,
+        "best": {"number": best.number, "val_accuracy": best.value},
+        "config": dataclasses.asdict(config),
+        **model_folder.provenance("keras", "tensorflow", "numpy", "optuna"),
+        "trials": [_trial_record(trial) for trial in trials],
+    }
+    model_folder.write_json(folder / STUDY_FILE, record)
+    _draw(study, folder)
+    return record
+
+
+def _draw(study, folder):
+    with _experiments_expected(), matplotlib.pyplot.style.context("default"):
+        # What there are too few trials for is inaccurate, or cannot be drawn yet.
+        warnings.filterwarnings("ignore", "Some regimes for parameter")
+        for name, (plot, size) in PICTURES.items():
+            if len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) < 2:
+                break
+            axes = plot(study, target_name="validation accuracy")
+            axes.figure.set_size_inches(size)
+            axes.figure.savefig(folder / name, dpi=150, bbox_inches="tight")
+            matplotlib.pyplot.close(axes.figure)
+
+
+def _trial_record(trial):
+    seconds = (trial.datetime_complete - trial.datetime_start).total_seconds() if trial.datetime_complete else None
+    return {
+        "number": trial.number,
+        "state": "withdrawn" if trial.user_attrs.get("withdrawn") else trial.state.name.lower(),
+        "repeats": trial.system_attrs.get("failed_trial"),
+        "val_accuracy": list(trial.intermediate_values.values()),
+        "parameters": trial.user_attrs.get("parameters"),
+        "params": trial.params,
+        "seconds": seconds,
+    }
+
+
+def best_config(folder):
+    """Return the TrainConfig of the best trial of the study whose results lie in `folder`."""
+    (path,) = model_folder.find(Path(folder), STUDY_FILE)
+    try:
+        return TrainConfig(**model_folder.read_json(path)["config"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"Expected the results of a study. Received: {path}, unreadable: {error}") from None
