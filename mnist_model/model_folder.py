@@ -20,6 +20,11 @@ LITERT_FILE = "model.tflite"  # the same model for LiteRT, float32
 TRAINING_FILE = "training.json"  # how it was made
 METRICS_FILE = "metrics.json"  # how good it is, measured on the files beside it
 CURVES_FILE = "learning_curves.png"
+CONFUSION_FILE = "confusion_matrix.png"
+RELIABILITY_FILE = "reliability.png"
+SAMPLES_FILE = "samples.png"
+ERRORS_FILE = "errors.png"  # the hardest
+FILTERS_FILE = "filters.png"  # of the first layer, where that is a convolution
 
 PRETRAINED = Path(__file__).parent / "pretrained"  # the bundled model folder
 

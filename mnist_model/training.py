@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 
 import keras
-import matplotlib.figure
 import numpy as np
 
-from mnist_model import data, export, model_folder
+from mnist_model import data, export, model_folder, plots
 from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
 from mnist_model.models import build_model
@@ -73,7 +72,7 @@ def train(config, images, labels, folder, *, resume=False):
             model, new / model_folder.LITERT_FILE, images[validation]
         )
         model_folder.write_json(new / model_folder.TRAINING_FILE, record)
-        draw_learning_curves(history, new / model_folder.CURVES_FILE)
+        plots.draw_learning_curves(history, new / model_folder.CURVES_FILE)
     shutil.rmtree(run)
     return record
 
@@ -209,22 +208,3 @@ class _KeepRun(keras.callbacks.Callback):
     def _write_state(self):
         state = {"config": dataclasses.asdict(self.config), "history": self.history}
         model_folder.write_json(self.run / STATE_FILE, state)
-
-
-def draw_learning_curves(history, path):
-    """Draw loss and error by epoch, in training and on the validation images, into a PNG file."""
-    figure = matplotlib.figure.Figure(figsize=(8, 3.2), dpi=150, layout="constrained")
-    epochs = [epoch["epoch"] for epoch in history]
-    panels = {
-        "Loss": lambda epoch, part: epoch[f"{part}loss"],
-        "Error, %": lambda epoch, part: 100 * (1 - epoch[f"{part}accuracy"]),
-    }
-    for axes, (title, value) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-        for part, label, colour in (("", "training, augmented", "#8a8f98"), ("val_", "validation", "#e8590c")):
-            axes.plot(epochs, [value(epoch, part) for epoch in history], label=label, color=colour, linewidth=1.8)
-        axes.set(title=title, xlabel="epoch", yscale="log")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    figure.savefig(path)

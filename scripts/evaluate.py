@@ -1,4 +1,4 @@
-"""Measure a model folder on MNIST's test set, into its metrics.json: python -m scripts.evaluate FOLDER"""
+"""Measure model folders on MNIST's test set, each into its metrics.json: python -m scripts.evaluate FOLDER [OTHER]"""
 
 import argparse
 from pathlib import Path
@@ -11,15 +11,51 @@ def main(argv=None):
 
     parser = argparse.ArgumentParser(
         prog="python -m scripts.evaluate",
-        description="Measure a model folder on MNIST's test set, into its metrics.json.",
+        description="Measure a model folder on MNIST's test set, into its metrics.json; of two, tell how they differ.",
     )
     parser.add_argument("folder", type=Path, help="the model folder")
+    parser.add_argument("other", type=Path, nargs="?", help="another, to compare with the first")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     arguments = parser.parse_args(argv)
-    metrics = evaluation.evaluate(arguments.folder, *data.load_test(arguments.data))
-    test = metrics["mnist_test"]
+    images, labels = data.load_test(arguments.data)
+    folders = [folder for folder in (arguments.folder, arguments.other) if folder]
+    answers = []
+    for folder in folders:
+        metrics, probabilities = evaluation.evaluate(folder, images, labels)
+        answers.append(probabilities)
+        _print_summary(folder, metrics["mnist_test"])
+    if len(answers) == 2:
+        _print_comparison(folders, answers, labels)
+
+
+def _print_summary(folder, test):
+    low, high = test["accuracy_interval"]
+    print(f"\n{folder}, {test['images']:,} test digits")
     for name, accuracy in test["accuracy"].items():
-        print(f"{name:<13} {accuracy:.2%} of {test['images']:,} test digits")
+        print(f"  accuracy, {name:<18} {accuracy:8.2%}   95 % interval {low:.2%} to {high:.2%}")
+    print(f"  among the first two          {test['top_2_accuracy']:8.2%}")
+    print(f"  expected calibration error   {test['expected_calibration_error']:8.2%}")
+    print(f"  negative log-likelihood      {test['negative_log_likelihood']:8.4f}")
+    print("\n  digit  precision    recall        F1")
+    for scores in [*test["classes"], {"digit": "mean", **test["macro"]}]:
+        print(f"  {scores['digit']:>5} {scores['precision']:>10.2%}{scores['recall']:>10.2%}{scores['f1']:>10.2%}")
+
+
+def _print_comparison(folders, answers, labels):
+    from mnist_model import evaluation
+
+    first, second = answers
+    right = [evaluation.is_right(answer, labels) for answer in answers]
+    only_first, only_second, p = evaluation.mcnemar(*right)
+    differing = (first.argmax(axis=1) != second.argmax(axis=1)).nonzero()[0]
+    print(f"\nThey answer differently on {len(differing):,} of {len(labels):,} digits.")
+    print(f"  only {folders[0]} is right on {only_first:,}, only {folders[1]} on {only_second:,}")
+    print(f"  McNemar's test: p = {p:.2g}, the chance of so uneven a result or more if both erred equally often")
+    if len(differing):
+        print(f"\n  image  digit  {folders[0]} | {folders[1]}")
+    for i in differing:
+        said = " | ".join(f"{answer[i].argmax()} ({answer[i].max():.1%})" for answer in answers)
+        print(f"  {i:>5}  {labels[i]:>5}  {said}")
 
 
 if __name__ == "__main__":

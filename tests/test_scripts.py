@@ -1,6 +1,7 @@
 """The scripts as a person starts them: the lines they print, their exit status, and the mistakes one makes."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_model import model_folder
+from mnist_model import DigitClassifier, data, model_folder
 from scripts import evaluate, predict, run, train
 from tests.conftest import ROOT
 from tests.strokes import drawing
@@ -41,16 +42,48 @@ def test_a_bad_picture_costs_its_own_line_and_the_status(pictures, capsys):
     assert [set(row) for row in rows[2:]] == [{"path", "error"}] * 2
 
 
-def test_evaluate_measures_the_files_of_the_folder(small_model, small_npz, capsys):
-    for _ in range(2):
-        with pytest.warns(UserWarning, match="not the canonical MNIST test images"):
-            evaluate.main([str(small_model), "--data", str(small_npz)])
-        metrics = model_folder.read_json(small_model / "metrics.json")
-        accuracy = metrics["mnist_test"]["accuracy"]
-        assert accuracy["model.keras"] == accuracy["model.tflite"] > 0.85
-        assert metrics["mnist_test"]["images"] == 297
-        assert f"model.tflite  {accuracy['model.tflite']:.2%} of 297 test digits" in capsys.readouterr().out
-    (small_model / "metrics.json").unlink()
+@pytest.mark.filterwarnings("ignore:These are not the canonical MNIST")
+def test_evaluate_gives_the_same_figures_again(small_model, small_npz, tmp_path, capsys):
+    folder = shutil.copytree(small_model, tmp_path / "model")
+    assert evaluate.main([str(folder), "--data", str(small_npz)]) is None
+    metrics = model_folder.read_json(folder / "metrics.json")
+    test = metrics["mnist_test"]
+    assert test["images"] == 297
+    assert test["accuracy"]["model.keras"] == test["accuracy"]["model.tflite"] > 0.85
+    assert metrics["bytes"]["model.tflite"] == (folder / "model.tflite").stat().st_size
+    output = capsys.readouterr().out
+    assert f"accuracy, model.tflite {test['accuracy']['model.tflite']:14.2%}" in output
+    assert f" mean {test['macro']['precision']:10.2%}" in output
+    pictures = {"confusion_matrix.png", "reliability.png", "samples.png", "errors.png", "filters.png"}
+    assert pictures | {"metrics.json"} == {path.name for path in folder.iterdir()} - {
+        path.name for path in small_model.iterdir()
+    }
+
+    assert evaluate.main([str(folder), "--data", str(small_npz)]) is None
+    assert model_folder.read_json(folder / "metrics.json") == metrics
+
+
+@pytest.mark.filterwarnings("ignore:These are not the canonical MNIST")
+def test_evaluate_tells_how_two_models_differ(small_model, small_npz, tmp_path, capsys):
+    first = shutil.copytree(small_model, tmp_path / "first")
+    line = "--model mlp-128 --epochs 1 --name second"
+    train.main([*line.split(), "--out", str(tmp_path), "--data", str(small_npz)])
+    evaluate.main([str(first), str(tmp_path / "second"), "--data", str(small_npz)])
+    assert not (tmp_path / "second" / "filters.png").exists()
+    output = capsys.readouterr().out
+
+    images, labels = data.load_test(small_npz)
+    answers = [DigitClassifier(tmp_path / name)._model.probabilities(images) for name in ("first", "second")]
+    read = [answer.argmax(axis=1) for answer in answers]
+    differing = np.flatnonzero(read[0] != read[1])
+    alone = [np.sum((one == labels) & (other != labels)) for one, other in (read, read[::-1])]
+    assert 0 < len(differing) < 297
+    assert f"They answer differently on {len(differing)} of 297 digits." in output
+    assert f"only {first} is right on {alone[0]}, only {tmp_path / 'second'} on {alone[1]}" in output
+    assert "McNemar's test: p = " in output
+    rows = [line.split() for line in output.partition("  image  digit")[2].splitlines()[1:]]
+    said = [(int(image), int(label), int(one), int(other)) for image, label, one, _, _, other, _ in rows]
+    assert said == [(i, labels[i], read[0][i], read[1][i]) for i in differing]
 
 
 MISTAKES = {
