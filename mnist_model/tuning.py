@@ -6,6 +6,9 @@ keeps a heartbeat in it, and the trial of one that falls silent is marked as fai
 
 import contextlib
 import dataclasses
+import logging
+import os
+import platform
 import random
 import re
 import time
@@ -93,7 +96,8 @@ def open_study(storage, name, settings, *, grace=60):
     Raises:
         InputError: there is no such storage, or the study was begun with other settings.
     """
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+    # From its second epoch on, a trial is held against the median of the others; five come first.
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
     with _storage_errors(storage), _experiments_expected():
         opened = _open_storage(storage, grace)
         # A trial that another worker is running counts as a bad one, so that the next is another.
@@ -115,7 +119,10 @@ def open_study(storage, name, settings, *, grace=60):
 
 def _open_storage(storage, grace):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    address = sqlalchemy.make_url(storage)
+    try:
+        address = sqlalchemy.make_url(storage)
+    except ValueError as error:  # a port that is no number
+        raise sqlalchemy.exc.ArgumentError(str(error)) from None
     if address.get_backend_name() == "postgresql":
         address = address.update_query_dict({"connect_timeout": "10", **address.query})
     for attempt in range(10):
@@ -176,6 +183,7 @@ def run_study(study, images, labels, trials):
         labels: (N,) integers from 0 to 9.
         trials: how many.
     """
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it would warn that each trial's net is traced anew
     with _storage_errors(f"the study {study.study_name}"), _experiments_expected(), _Bar(study, trials) as bar:
 
         def objective(trial):
@@ -183,6 +191,7 @@ def run_study(study, images, labels, trials):
             if sum(other.number < trial.number for other in _counted(study)) >= trials:
                 trial.set_user_attr("withdrawn", True)
                 raise _Withdrawn
+            trial.set_user_attr("worker", f"{platform.node()}:{os.getpid()}")
             config = suggest_config(trial, study.user_attrs["epochs"])
             keras.backend.clear_session()
             parameters = build_model(config).count_params()
@@ -237,7 +246,7 @@ class _Bar:
 
     def __init__(self, study, trials):
         self.study = study
-        self._bar = tqdm(total=trials, unit="trial", dynamic_ncols=True)
+        self._bar = tqdm(initial=len(self._finished()), total=trials, unit="trial", dynamic_ncols=True)
 
     def __enter__(self):
         return self
@@ -246,9 +255,9 @@ class _Bar:
         self._bar.close()
 
     def update(self):
-        trials = self.study.get_trials(deepcopy=False)
-        self._bar.n = sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials)
-        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        finished = self._finished()
+        self._bar.n = len(finished)
+        complete = [trial for trial in finished if trial.state == TrialState.COMPLETE]
         if complete:
             best = max(complete, key=lambda trial: trial.value)
             self._bar.set_description_str(f"best {best.value:.2%} (trial {best.number})")
@@ -256,6 +265,9 @@ class _Bar:
 
     def say(self, text):
         self._bar.set_postfix_str(text)
+
+    def _finished(self):
+        return self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
 
 
 def write_study(study, folder):
@@ -272,7 +284,7 @@ def write_study(study, folder):
     record = {
         "study": study.study_name,
         "settings": study.user_attrs,
-        "best": {"number": best.number, "val_accuracy": best.value},
+        "best": {"number": best.number, "val_accuracy": round(best.value, 6)},
         "config": dataclasses.asdict(config),
         **model_folder.provenance("keras", "tensorflow", "numpy", "optuna"),
         "trials": [_trial_record(trial) for trial in trials],
@@ -284,8 +296,7 @@ def write_study(study, folder):
 
 def _draw(study, folder):
     with _experiments_expected(), matplotlib.pyplot.style.context("default"):
-        # What there are too few trials for is inaccurate, or cannot be drawn yet.
-        warnings.filterwarnings("ignore", "Some regimes for parameter")
+        warnings.simplefilter("ignore", UserWarning)  # that with so few trials importances are inaccurate
         for name, (plot, size) in PICTURES.items():
             if len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) < 2:
                 break
@@ -301,7 +312,7 @@ def _trial_record(trial):
         "number": trial.number,
         "state": "withdrawn" if trial.user_attrs.get("withdrawn") else trial.state.name.lower(),
         "repeats": trial.system_attrs.get("failed_trial"),
-        "val_accuracy": list(trial.intermediate_values.values()),
+        "val_accuracy": [round(value, 6) for value in trial.intermediate_values.values()],
         "parameters": trial.user_attrs.get("parameters"),
         "params": trial.params,
         "seconds": seconds,

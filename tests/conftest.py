@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -70,9 +71,7 @@ DATA_FILES = {name: os.environ.get(name) for name in ("MNIST_NPZ", "PENDIGITS")}
 @contextlib.contextmanager
 def serving(command, **environment):
     """Run `command`, a Gradio page, on a free port; give its process and URL once it answers, and end it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "MODEL_ID": "", "MODEL_REVISION": "", "GRADIO_SERVER_PORT": str(port), **environment}
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
     url = f"http://127.0.0.1:{port}"
@@ -114,3 +113,37 @@ def browser():
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The address, as SQLAlchemy has it, of an empty database on a PostgreSQL server of the tests' own, on loopback."""
+    found = [*Path("/usr/lib/postgresql").glob("*/bin/initdb"), *filter(None, [shutil.which("initdb")])]
+    if not found:
+        missing("PostgreSQL's server (Debian's package postgresql)")
+    programs = Path(found[-1]).parent
+    # The server refuses to run as root; Debian's package makes a user for it.
+    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    (folder / "password").write_text("let me in")
+    if user:
+        for path in (folder, folder / "password"):
+            shutil.chown(path, "postgres", "postgres")
+    cluster = folder / "cluster"
+
+    def call(program, *arguments):
+        subprocess.run([programs / program, *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL, **user)
+
+    call("initdb", "-D", cluster, "-U", "me", "--pwfile", folder / "password", "--auth", "scram-sha-256", "--no-sync")
+    port = free_port()
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off"
+    call("pg_ctl", "start", "-w", "-D", cluster, "-l", folder / "log", "-o", options)
+    yield f"postgresql+psycopg://me:let%20me%20in@127.0.0.1:{port}/postgres"
+    call("pg_ctl", "stop", "-D", cluster, "-m", "immediate")
+    shutil.rmtree(folder)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
