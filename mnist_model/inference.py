@@ -33,6 +33,15 @@ class Prediction:
     image: np.ndarray
     status: Literal["digit", "blank"]
 
+    def __str__(self):
+        """The digit and the confidence, "7 (98.2 %)", or in a word why there is none."""
+        return self.status if self.digit is None else f"{self.digit} ({percent(self.confidence)})"
+
+
+def percent(confidence):
+    """Return a confidence, 0–1, in words. No model is certain, and rounding shall not make it so."""
+    return "over 99.9 %" if confidence > 0.999 else f"{100 * confidence:.1f} %"
+
 
 class DigitClassifier:
     """Reads a handwritten digit in any picture. Safe to share between threads.

@@ -4,6 +4,8 @@ import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
 
+from mnist_model.inference import percent
+
 INK, QUIET, ACCENT = "#1f2328", "#8a8f98", "#d9480f"
 
 
@@ -21,7 +23,8 @@ def draw_learning_curves(history, path):
         axes.set(title=title, xlabel="epoch", yscale="log")
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
@@ -85,10 +88,7 @@ def draw_errors(images, labels, probabilities, path):
 def _caption(label, probabilities):
     """Return the words below an image, and whether it was read rightly."""
     answer = probabilities.argmax()
-    confidence = probabilities[answer]
-    # No model is certain, and rounding shall not make it so.
-    percent = "over 99.9 %" if confidence > 0.999 else f"{100 * confidence:.1f} %"
-    return f"{label} read as {answer}\n{percent}", answer == label
+    return f"{label} read as {answer}\n{percent(probabilities[answer])}", answer == label
 
 
 def draw_digits(images, captions, path):

@@ -43,6 +43,7 @@ def _print_summary(folder, test):
 
 def _print_comparison(folders, answers, labels):
     from mnist_model import evaluation
+    from mnist_model.inference import percent
 
     first, second = answers
     right = [evaluation.is_right(answer, labels) for answer in answers]
@@ -54,7 +55,7 @@ def _print_comparison(folders, answers, labels):
     if len(differing):
         print(f"\n  image  digit  {folders[0]} | {folders[1]}")
     for i in differing:
-        said = " | ".join(f"{answer[i].argmax()} ({answer[i].max():.1%})" for answer in answers)
+        said = " | ".join(f"{answer[i].argmax()} ({percent(answer[i].max())})" for answer in answers)
         print(f"  {i:>5}  {labels[i]:>5}  {said}")
 
 

@@ -24,7 +24,7 @@ def main(argv=None):
             failed = True
             print(json.dumps({"path": path, "error": str(error)}) if arguments.json else f"{path}: {error}")
         else:
-            print(_json_line(path, prediction) if arguments.json else _line(path, prediction))
+            print(_json_line(path, prediction) if arguments.json else f"{path}: {prediction}")
     return int(failed)
 
 
@@ -38,14 +38,6 @@ def _json_line(path, prediction):
             "status": prediction.status,
         }
     )
-
-
-def _line(path, prediction):
-    if prediction.digit is None:
-        return f"{path}: {prediction.status}"
-    # No model is certain, and rounding shall not make it so.
-    confidence = "over 99.9 %" if prediction.confidence > 0.999 else f"{100 * prediction.confidence:.1f} %"
-    return f"{path}: {prediction.digit} ({confidence})"
 
 
 if __name__ == "__main__":

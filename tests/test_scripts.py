@@ -1,6 +1,7 @@
 """The scripts as a person starts them: the lines they print, their exit status, and the mistakes one makes."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -81,8 +82,8 @@ def test_evaluate_tells_how_two_models_differ(small_model, small_npz, tmp_path, 
     assert f"They answer differently on {len(differing)} of 297 digits." in output
     assert f"only {first} is right on {alone[0]}, only {tmp_path / 'second'} on {alone[1]}" in output
     assert "McNemar's test: p = " in output
-    rows = [line.split() for line in output.partition("  image  digit")[2].splitlines()[1:]]
-    said = [(int(image), int(label), int(one), int(other)) for image, label, one, _, _, other, _ in rows]
+    rows = re.findall(r"^ +(\d+) +(\d+)  (\d) \(.+\) \| (\d) \(.+\)$", output, re.M)
+    said = [tuple(map(int, row)) for row in rows]
     assert said == [(i, labels[i], read[0][i], read[1][i]) for i in differing]
 
 
