@@ -54,8 +54,7 @@ UNTUNED = {
 def suggest_config(trial, epochs):
     """Return the TrainConfig that an Optuna trial is to try: the search space.
 
-    One strength stands for the four limits of the augmentation, so that the study has one question fewer to ask for
-    each of them.
+    One strength stands for the four limits of the augmentation, so that there are three questions fewer to try.
     """
     network = {
         "conv_layers": trial.suggest_int("conv_layers", 2, 7),
@@ -81,13 +80,18 @@ def suggest_config(trial, epochs):
     )
 
 
+def study_settings(images, *, epochs, max_parameters):
+    """Return what all trials of a study have in common: the images, the epochs of each, the most parameters."""
+    return {"images_md5": data.images_md5(images), "epochs": epochs, "max_parameters": max_parameters}
+
+
 def open_study(storage, name, settings, *, grace=60):
     """Open a study, or begin it where there is none of this name.
 
     Args:
         storage: an SQLAlchemy address, as `sqlite:///study.db` or `postgresql+psycopg://USER@HOST/DATABASE`.
         name: of the study.
-        settings: a dict of what all trials of a study have in common; see `run_study`.
+        settings: a dict of what all its trials have in common, from `study_settings`.
         grace: seconds after which a worker without a heartbeat is taken for dead.
 
     Returns:
@@ -99,7 +103,11 @@ def open_study(storage, name, settings, *, grace=60):
     # From its second epoch on, a trial is held against the median of the others; five come first.
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
     with _storage_errors(storage), _experiments_expected():
-        opened = _open_storage(storage, grace)
+        try:
+            opened = _open_storage(storage, grace)
+        # A port that is no number; no driver installed; made by another version of Optuna.
+        except (ValueError, ImportError, RuntimeError) as error:
+            raise sqlalchemy.exc.ArgumentError(str(error)) from None
         # A trial that another worker is running counts as a bad one, so that the next is another.
         sampler = optuna.samplers.TPESampler(constant_liar=True)
         options = {"study_name": name, "storage": opened, "sampler": sampler, "pruner": pruner}
@@ -119,10 +127,7 @@ def open_study(storage, name, settings, *, grace=60):
 
 def _open_storage(storage, grace):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        address = sqlalchemy.make_url(storage)
-    except ValueError as error:  # a port that is no number
-        raise sqlalchemy.exc.ArgumentError(str(error)) from None
+    address = sqlalchemy.make_url(storage)
     if address.get_backend_name() == "postgresql":
         address = address.update_query_dict({"connect_timeout": "10", **address.query})
     for attempt in range(10):
@@ -146,13 +151,8 @@ def _storage_errors(storage):
     """Say in one line, and without the password, what is wrong with a storage."""
     try:
         yield
-    except (
-        ImportError,  # the driver is not installed
-        RuntimeError,  # another version of Optuna made it
-        sqlalchemy.exc.SQLAlchemyError,
-        optuna.exceptions.StorageInternalError,
-    ) as error:
-        cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = error.__cause__ or error
         reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
         shown = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", storage)
         raise InputError(f"Expected a storage that can be used. Received: {shown}: {reason}") from None
@@ -164,11 +164,6 @@ def _experiments_expected():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
-
-
-def study_settings(images, *, epochs, max_parameters):
-    """Return what all trials of a study have in common: the images, the epochs of each, the most parameters."""
-    return {"images_md5": data.images_md5(images), "epochs": epochs, "max_parameters": max_parameters}
 
 
 def run_study(study, images, labels, trials):
@@ -210,7 +205,12 @@ def run_study(study, images, labels, trials):
             bar.update()
             counted = _counted(study)
             if len(counted) < trials or any(trial.state == TrialState.WAITING for trial in counted):
-                study.optimize(objective, n_trials=1, catch=_Withdrawn)
+                try:
+                    study.optimize(objective, n_trials=1, catch=_Withdrawn)
+                except (optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
+                    # This worker was silent for so long that its trial was given to another.
+                    if isinstance(error, ValueError) and str(error) != "Cannot tell a FAIL trial.":
+                        raise
             elif all(trial.state.is_finished() for trial in counted):
                 break
             else:

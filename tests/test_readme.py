@@ -1,26 +1,51 @@
 """The README says what is so."""
 
 import re
+import shutil
 
 from mnist_model import model_folder
+from scripts import results
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_results_are_those_of_the_bundled_model():
-    training = model_folder.read_json(model_folder.PRETRAINED / "training.json")
-    metrics = model_folder.read_json(model_folder.PRETRAINED / "metrics.json")
-    config = training["config"]
-    accuracy = metrics["mnist_test"]["accuracy"]
-    assert accuracy["model.keras"] == accuracy["model.tflite"]
-    size = (model_folder.PRETRAINED / "model.tflite").stat().st_size
-    row = (
-        f"| `{config['model']}`, bundled | {training['parameters']:,} | {100 * accuracy['model.tflite']:.2f} % "
-        f"| {size / 1000:.0f} kB | {config['epochs']} epochs, seed {config['seed']}, "
-        f"{training['seconds'] / 60:.0f} minutes on {training['machine']} |"
-    )
-    assert row in README.splitlines(), row
+def test_the_results_are_those_of_the_records():
+    assert results.with_table(README) == README
+    assert results.table().count("\n| `") == 7
+
+
+def test_the_records_were_made_from_clean_commits():
+    for folder in [model_folder.PRETRAINED, *results.RECORDS.iterdir()]:
+        for name in ("training.json", "metrics.json"):
+            assert re.fullmatch("[0-9a-f]{40}", model_folder.read_json(folder / name)["git_commit"]), folder
+
+
+def test_the_records_of_a_folder_become_a_row(tmp_path, monkeypatch):
+    records, readme = tmp_path / "records", tmp_path / "README.md"
+    monkeypatch.setattr(results, "RECORDS", records)
+    monkeypatch.setattr(results, "README", readme)
+    readme.write_text(f"before\n{results.BEGIN}old\n{results.END}after\n")
+    folders = []
+    for seed, (accuracy, seconds) in enumerate([(0.97, 10), (0.98, 14)]):
+        folder = tmp_path / f"mlp-512-seed{seed}"
+        shutil.copytree(model_folder.PRETRAINED, folder)
+        training = model_folder.read_json(folder / "training.json")
+        training["config"] |= {"model": "mlp-512", "epochs": 5, "seed": seed}
+        training["seconds"] = seconds
+        training["history"][-1]["val_accuracy"] = accuracy - 0.01
+        model_folder.write_json(folder / "training.json", training)
+        metrics = model_folder.read_json(folder / "metrics.json")
+        metrics["mnist_test"]["accuracy"]["model.tflite"] = accuracy
+        model_folder.write_json(folder / "metrics.json", metrics)
+        folders.append(str(folder))
+    results.main(folders)
+    before, *table, after = readme.read_text().splitlines()
+    assert (before, after) == ("before", "after")
+    row = [cell.strip() for cell in table[-2].strip("|").split("|")]
+    assert row[0] == "`mlp-512`"
+    assert row[2:8] == ["96.50 ± 0.71", "97.50 ± 0.71", "98.04", "2", "5", "12 ± 3"]
+    assert {path.name for path in (records / "mlp-512-seed0").iterdir()} == {"training.json", "metrics.json"}
 
 
 def test_the_space_is_built_with_the_gradio_of_the_requirements():

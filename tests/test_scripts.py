@@ -121,7 +121,7 @@ def test_training_without_tensorflow_says_what_to_install():
     ]
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "tune", "predict", "results"])
 def test_every_script_tells_its_options(name):
     result = subprocess.run(
         [sys.executable, "-m", f"scripts.{name}", "--help"], cwd=ROOT, capture_output=True, text=True

@@ -118,6 +118,33 @@ def test_a_trial_too_many_withdraws_and_waits_for_the_other(storage, quick, monk
     assert [tuning._trial_record(trial)["state"] for trial in study.trials][-1] == "withdrawn"
 
 
+def test_a_worker_that_was_taken_for_dead_drops_its_trial(storage, quick, monkeypatch):
+    study = tuning.open_study(storage, "s", SETTINGS)
+    other = tuning.open_study(storage, "s", SETTINGS)
+    fit, tried = tuning.fit, []
+
+    def asleep_once(config, *arguments, **options):
+        tried.append(config)
+        if len(tried) == 1:
+            other.enqueue_trial(other.trials[0].params)
+            other.tell(0, state=TrialState.FAIL)
+        return fit(config, *arguments, **options)
+
+    monkeypatch.setattr(tuning, "fit", asleep_once)
+    tuning.run_study(study, None, None, 2)
+    assert states(study) == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert tried[1] == tried[0]
+
+
+def test_what_goes_wrong_in_training_is_not_hidden(storage, quick, monkeypatch):
+    def fail(*arguments, **options):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(tuning, "fit", fail)
+    with pytest.raises(ValueError, match="a bug"):
+        tuning.run_study(tuning.open_study(storage, "s", SETTINGS), None, None, 2)
+
+
 def test_bad_and_large_trials_are_pruned(storage, quick):
     study = tuning.open_study(storage, "s", SETTINGS | {"max_parameters": 40_000, "epochs": 3})
     for rate in [0.01] * 5 + [0.0001]:
