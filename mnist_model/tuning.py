@@ -11,6 +11,7 @@ import os
 import platform
 import random
 import re
+import statistics
 import time
 import warnings
 from pathlib import Path
@@ -46,6 +47,7 @@ UNTUNED = {
     "conv_layers": 5,
     "filters": 24,
     "dense_layers": 0,
+    "neurons": 64,
     "dropout": 0.3,
     "augmentation": 1.0,
 }
@@ -57,13 +59,12 @@ def suggest_config(trial, epochs):
     One strength stands for the four limits of the augmentation, so that there are three questions fewer to try.
     """
     network = {
-        "conv_layers": trial.suggest_int("conv_layers", 2, 7),
+        "conv_layers": trial.suggest_int("conv_layers", 3, 7),
         "filters": trial.suggest_int("filters", 8, 40, step=4),
         "dense_layers": trial.suggest_int("dense_layers", 0, 2),
+        "neurons": trial.suggest_int("neurons", 32, 256, step=32),
         "dropout": trial.suggest_float("dropout", 0, 0.5, step=0.05),
     }
-    if network["dense_layers"]:
-        network["neurons"] = trial.suggest_int("neurons", 32, 256, step=32)
     strength = trial.suggest_float("augmentation", 0, 2, step=0.05)
     return TrainConfig(
         model="cnn",
@@ -71,7 +72,7 @@ def suggest_config(trial, epochs):
         epochs=epochs,
         batch_size=trial.suggest_categorical("batch_size", [32, 64, 128, 256]),
         optimizer=trial.suggest_categorical("optimizer", OPTIMIZERS),
-        learning_rate=float(f"{trial.suggest_float('learning_rate', 1e-4, 1e-1, log=True):.2g}"),
+        learning_rate=float(f"{trial.suggest_float('learning_rate', 5e-4, 5e-2, log=True):.2g}"),
         schedule="cosine",
         rotation=round(10 * strength, 4),
         zoom=round(0.1 * strength, 4),
@@ -108,8 +109,9 @@ def open_study(storage, name, settings, *, grace=60):
         # A port that is no number; no driver installed; made by another version of Optuna.
         except (ValueError, ImportError, RuntimeError) as error:
             raise sqlalchemy.exc.ArgumentError(str(error)) from None
-        # A trial that another worker is running counts as a bad one, so that the next is another.
-        sampler = optuna.samplers.TPESampler(constant_liar=True)
+        # Settings are taken together, as a good rate depends on the optimizer; a trial that another worker is running
+        # counts as a bad one, so that the next is another.
+        sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True)
         options = {"study_name": name, "storage": opened, "sampler": sampler, "pruner": pruner}
         try:
             study = optuna.create_study(direction="maximize", **options)
@@ -169,8 +171,8 @@ def _experiments_expected():
 def run_study(study, images, labels, trials):
     """Run trials until the study has `trials` that were finished, complete or pruned, whoever ran them.
 
-    Returns once all of them are finished, also those of other workers. A trial that is stopped by Ctrl-C is queued, to
-    be run again when the study is.
+    Networks that are too large are not trained, and not counted. Returns once all trials are finished, also those of
+    other workers. A trial that is stopped by Ctrl-C is queued, to be run again when the study is.
 
     Args:
         study: from `open_study`.
@@ -192,7 +194,8 @@ def run_study(study, images, labels, trials):
             parameters = build_model(config).count_params()
             trial.set_user_attr("parameters", parameters)
             if parameters > study.user_attrs["max_parameters"]:
-                raise optuna.TrialPruned
+                trial.set_user_attr("too_large", True)
+                raise optuna.TrialPruned  # not a failure, from which the study would learn nothing
             try:
                 _, history = fit(config, images, labels, callbacks=[_Report(trial, bar)], verbose=0)
             except KeyboardInterrupt:
@@ -219,8 +222,9 @@ def run_study(study, images, labels, trials):
 
 
 def _counted(study):
-    """Return the trials that are finished, running or queued; those that failed are run again under a new number."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.FAIL]
+    """Return the trials that are finished, running or queued, but for those that failed or were too large."""
+    trials = study.get_trials(deepcopy=False)
+    return [trial for trial in trials if trial.state != TrialState.FAIL and not trial.user_attrs.get("too_large")]
 
 
 class _Withdrawn(Exception):
@@ -267,7 +271,7 @@ class _Bar:
         self._bar.set_postfix_str(text)
 
     def _finished(self):
-        return self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
+        return [trial for trial in _counted(self.study) if trial.state.is_finished()]
 
 
 def write_study(study, folder):
@@ -295,22 +299,29 @@ def write_study(study, folder):
 
 
 def _draw(study, folder):
+    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    if len(complete) < 2:
+        return
     with _experiments_expected(), matplotlib.pyplot.style.context("default"):
         warnings.simplefilter("ignore", UserWarning)  # that with so few trials importances are inaccurate
         for name, (plot, size) in PICTURES.items():
-            if len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) < 2:
-                break
-            axes = plot(study, target_name="validation accuracy")
-            axes.figure.set_size_inches(size)
-            axes.figure.savefig(folder / name, dpi=150, bbox_inches="tight")
-            matplotlib.pyplot.close(axes.figure)
+            figure = plot(study, target_name="validation accuracy").figure
+            figure.set_size_inches(size)
+            for axes in figure.axes:
+                axes.set_facecolor("white")
+                axes.grid(False)
+                axes.set_title("")
+            if name == "history.png":  # bad trials would press the good ones into one line
+                figure.axes[0].set_ylim(bottom=statistics.median(trial.value for trial in complete) - 0.005)
+            figure.savefig(folder / name, dpi=130, bbox_inches="tight", facecolor="white")
+            matplotlib.pyplot.close(figure)
 
 
 def _trial_record(trial):
     seconds = (trial.datetime_complete - trial.datetime_start).total_seconds() if trial.datetime_complete else None
     return {
         "number": trial.number,
-        "state": "withdrawn" if trial.user_attrs.get("withdrawn") else trial.state.name.lower(),
+        "state": next((why for why in ("withdrawn", "too_large") if why in trial.user_attrs), trial.state.name.lower()),
         "repeats": trial.system_attrs.get("failed_trial"),
         "val_accuracy": [round(value, 6) for value in trial.intermediate_values.values()],
         "parameters": trial.user_attrs.get("parameters"),

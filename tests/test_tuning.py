@@ -145,16 +145,24 @@ def test_what_goes_wrong_in_training_is_not_hidden(storage, quick, monkeypatch):
         tuning.run_study(tuning.open_study(storage, "s", SETTINGS), None, None, 2)
 
 
-def test_bad_and_large_trials_are_pruned(storage, quick):
-    study = tuning.open_study(storage, "s", SETTINGS | {"max_parameters": 40_000, "epochs": 3})
-    for rate in [0.01] * 5 + [0.0001]:
+def test_bad_trials_are_pruned(storage, quick):
+    study = tuning.open_study(storage, "s", SETTINGS | {"epochs": 3})
+    for rate in [0.01] * 5 + [0.001]:
         study.enqueue_trial({**tuning.UNTUNED, "filters": 8, "learning_rate": rate})
     tuning.run_study(study, None, None, 7)
     trials = study.get_trials(deepcopy=False)
-    assert trials[0].user_attrs["parameters"] == 158_338
-    assert (trials[0].state, len(trials[0].intermediate_values)) == (TrialState.PRUNED, 0)
-    assert [trial.state for trial in trials[1:6]] == [TrialState.COMPLETE] * 5
-    assert (trials[6].state, len(trials[6].intermediate_values)) == (TrialState.PRUNED, 2)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6 + [TrialState.PRUNED]
+    assert len(trials[6].intermediate_values) == 2
+
+
+def test_networks_that_are_too_large_are_neither_trained_nor_counted(storage, quick):
+    study = tuning.open_study(storage, "s", SETTINGS | {"max_parameters": 158_337})
+    study.enqueue_trial({**tuning.UNTUNED, "filters": 20})
+    tuning.run_study(study, None, None, 1)
+    large, small = study.get_trials(deepcopy=False)
+    assert (large.user_attrs["parameters"], large.intermediate_values) == (158_338, {})
+    assert small.state == TrialState.COMPLETE
+    assert [tuning._trial_record(trial)["state"] for trial in (large, small)] == ["too_large", "complete"]
 
 
 def test_the_untuned_settings_are_those_the_search_began_from():
