@@ -32,10 +32,11 @@ def _print_summary(folder, test):
     low, high = test["accuracy_interval"]
     print(f"\n{folder}, {test['images']:,} test digits")
     for name, accuracy in test["accuracy"].items():
-        print(f"  accuracy, {name:<18} {accuracy:8.2%}   95 % interval {low:.2%} to {high:.2%}")
-    print(f"  among the first two          {test['top_2_accuracy']:8.2%}")
-    print(f"  expected calibration error   {test['expected_calibration_error']:8.2%}")
-    print(f"  negative log-likelihood      {test['negative_log_likelihood']:8.4f}")
+        print(f"  accuracy of {name:<16}{accuracy:8.2%}")
+    print(f"  its 95 % interval           {low:8.2%} to {high:.2%}")
+    print(f"  top-2 accuracy              {test['top_2_accuracy']:8.2%}")
+    print(f"  expected calibration error  {test['expected_calibration_error']:8.2%}")
+    print(f"  negative log-likelihood     {test['negative_log_likelihood']:8.4f}")
     print("\n  digit  precision    recall        F1")
     for scores in [*test["classes"], {"digit": "mean", **test["macro"]}]:
         print(f"  {scores['digit']:>5} {scores['precision']:>10.2%}{scores['recall']:>10.2%}{scores['f1']:>10.2%}")

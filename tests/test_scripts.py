@@ -53,7 +53,7 @@ def test_evaluate_gives_the_same_figures_again(small_model, small_npz, tmp_path,
     assert test["accuracy"]["model.keras"] == test["accuracy"]["model.tflite"] > 0.85
     assert metrics["bytes"]["model.tflite"] == (folder / "model.tflite").stat().st_size
     output = capsys.readouterr().out
-    assert f"accuracy, model.tflite {test['accuracy']['model.tflite']:14.2%}" in output
+    assert f"accuracy of model.tflite {test['accuracy']['model.tflite']:11.2%}" in output
     assert f" mean {test['macro']['precision']:10.2%}" in output
     pictures = {"confusion_matrix.png", "reliability.png", "samples.png", "errors.png", "filters.png"}
     assert pictures | {"metrics.json"} == {path.name for path in folder.iterdir()} - {

@@ -1,5 +1,7 @@
 """Studies: small ones in an SQLite file, and one that three workers share on a real PostgreSQL server."""
 
+import dataclasses
+import inspect
 import signal
 import subprocess
 import sys
@@ -169,6 +171,13 @@ def test_the_untuned_settings_are_those_the_search_began_from():
     config = tuning.suggest_config(optuna.trial.FixedTrial(tuning.UNTUNED), epochs=30)
     assert config.rotation == 10
     assert models.build_model(config).count_params() == 158_338
+
+
+def test_the_settings_of_the_cnn_are_the_best_of_the_study_that_is_kept():
+    best, cnn = tuning.best_config(ROOT / "docs" / "tuning"), models.CNN
+    assert dataclasses.replace(best, network={}, epochs=cnn.epochs) == cnn
+    parameters = inspect.signature(models.cnn).parameters
+    assert best.network == {name: parameter.default for name, parameter in parameters.items()}
 
 
 @pytest.mark.parametrize("setting", [{"epochs": 3}, {"images_md5": "1" * 32}])
