@@ -1,4 +1,4 @@
-"""The pictures of a model folder: dark ink on white, so that they can be printed, and looked at on a dark page."""
+"""The pictures of a model folder and of a study: dark ink on white, to be printed, or looked at on a dark page."""
 
 import matplotlib.figure
 import matplotlib.ticker
@@ -121,6 +121,87 @@ def draw_filters(model, path):
     for axes, kernel in zip(grid, kernels, strict=False):
         axes.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
     figure.savefig(path)
+
+
+def draw_study_history(trials, path):
+    """Draw the validation error of each trial of a study, as `study.json` has them, and the best so far."""
+    figure = _figure(8, 3.6)
+    axes = figure.subplots()
+    best = []
+    for state, label, marker, colour in (
+        ("pruned", "stopped early", "x", QUIET),
+        ("complete", "complete", "o", ACCENT),
+    ):
+        shown = [trial for trial in trials if trial["state"] == state and trial["val_accuracy"]]
+        axes.plot([t["number"] for t in shown], [_error(t) for t in shown], marker, color=colour, label=label)
+    for trial in trials:
+        if trial["state"] == "complete" and (not best or _error(trial) < best[-1][1]):
+            best.append((trial["number"], _error(trial)))
+    best.append((trials[-1]["number"], best[-1][1]))
+    axes.step(*zip(*best, strict=True), where="post", color=INK, linewidth=1, label="best so far")
+    axes.set(xlabel="trial", ylabel="validation error, %", yscale="log")
+    axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+    figure.savefig(path)
+
+
+def _error(trial):
+    return 100 * (1 - trial["val_accuracy"][-1])
+
+
+def draw_importances(importances, path):
+    """Draw which settings made the difference between the trials of a study: a dict of shares that add up to 1."""
+    figure = _figure(6, 3.2)
+    axes = figure.subplots()
+    bars = axes.barh([name.replace("_", " ") for name in importances], list(importances.values()), color="#f4a773")
+    axes.bar_label(bars, [f"{100 * share:.0f} %" for share in importances.values()], padding=4, color=INK)
+    axes.invert_yaxis()
+    axes.xaxis.set_visible(False)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    figure.savefig(path)
+
+
+def draw_parallel_coordinates(trials, path):
+    """Draw each complete trial of a study as a line through its settings, the better the darker, the best in colour."""
+    shown = sorted((trial for trial in trials if trial["state"] == "complete"), key=_error, reverse=True)
+    names = list(shown[-1]["params"])
+    columns = [[trial["params"][name] for trial in shown] for name in names] + [[_error(trial) for trial in shown]]
+    figure = _figure(11, 4)
+    axes = figure.subplots()
+    heights = []
+    for place, (name, values) in enumerate(zip([*names, "error"], columns, strict=True)):
+        ticks, at = _scale(values, logarithmic=name in ("learning_rate", "error"))
+        heights.append([at(value) for value in values])
+        axes.axvline(place, color=QUIET, linewidth=1)
+        for tick in ticks:
+            text = tick if isinstance(tick, str) else f"{tick:.3g}"
+            label = axes.text(place + 0.03, at(tick), text, fontsize=8, va="center", color=INK, zorder=len(shown) + 3)
+            label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5})
+    for rank, line in enumerate(zip(*heights, strict=True)):
+        best = rank == len(shown) - 1
+        shade = f"{0.85 - 0.6 * rank / len(shown):.2f}"
+        axes.plot(line, color=ACCENT if best else shade, linewidth=2.2 if best else 1.1, zorder=rank + 2)
+    axes.set_xticks(range(len(columns)), [*(name.replace("_", "\n") for name in names), "validation\nerror, %"])
+    axes.set(ylim=(-0.04, 1.04), xlim=(-0.2, len(names) + 0.4), yticks=[])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    figure.savefig(path)
+
+
+def _scale(values, logarithmic):
+    """Return the values to name on an axis, and a function from a value to its height there, 0–1."""
+    ticks = sorted(set(values))
+    if isinstance(values[0], str):
+        return ticks, lambda value: (ticks.index(value) + 0.5) / len(ticks)
+    if len(ticks) > 8:
+        ticks = [ticks[0], ticks[-1]]
+    measure = np.log if logarithmic else np.asarray
+    low, high = measure(ticks[0]), measure(ticks[-1])
+    return ticks, lambda value: float((measure(value) - low) / (high - low)) if high > low else 0.5
 
 
 def _figure(width, height):

@@ -11,21 +11,18 @@ import os
 import platform
 import random
 import re
-import statistics
 import time
 import warnings
 from pathlib import Path
 
 import keras
-import matplotlib.pyplot
 import optuna
 import sqlalchemy.exc
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import TrialState
-from optuna.visualization import matplotlib as plots
 from tqdm import tqdm
 
-from mnist_model import data, model_folder
+from mnist_model import data, model_folder, plots
 from mnist_model.config import OPTIMIZERS, TrainConfig
 from mnist_model.errors import InputError
 from mnist_model.models import build_model
@@ -33,11 +30,9 @@ from mnist_model.training import fit
 
 DATABASE_FILE = "study.db"  # the study itself, where no other storage is named
 STUDY_FILE = "study.json"  # its settings, its trials, and the best of them as a TrainConfig
-PICTURES = {  # name -> how it is drawn, and its size in inches
-    "history.png": (plots.plot_optimization_history, (8, 4)),
-    "importances.png": (plots.plot_param_importances, (8, 4)),
-    "parallel_coordinates.png": (plots.plot_parallel_coordinate, (14, 5)),
-}
+HISTORY_FILE = "history.png"
+IMPORTANCES_FILE = "importances.png"
+COORDINATES_FILE = "parallel_coordinates.png"
 
 # What the first trial tries: settings chosen by hand, for the others to beat.
 UNTUNED = {
@@ -162,7 +157,7 @@ def _storage_errors(storage):
 
 @contextlib.contextmanager
 def _experiments_expected():
-    """Keep Optuna from warning that heartbeats, parallel sampling and the pictures may change with its next version."""
+    """Keep Optuna from warning that heartbeats and parallel sampling may change with its next version."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
@@ -290,31 +285,25 @@ def write_study(study, folder):
         "settings": study.user_attrs,
         "best": {"number": best.number, "val_accuracy": round(best.value, 6)},
         "config": dataclasses.asdict(config),
+        "importances": _importances(study),
         **model_folder.provenance("keras", "tensorflow", "numpy", "optuna"),
         "trials": [_trial_record(trial) for trial in trials],
     }
     model_folder.write_json(folder / STUDY_FILE, record)
-    _draw(study, folder)
+    plots.draw_study_history(record["trials"], folder / HISTORY_FILE)
+    plots.draw_importances(record["importances"], folder / IMPORTANCES_FILE)
+    plots.draw_parallel_coordinates(record["trials"], folder / COORDINATES_FILE)
     return record
 
 
-def _draw(study, folder):
-    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-    if len(complete) < 2:
-        return
-    with _experiments_expected(), matplotlib.pyplot.style.context("default"):
-        warnings.simplefilter("ignore", UserWarning)  # that with so few trials importances are inaccurate
-        for name, (plot, size) in PICTURES.items():
-            figure = plot(study, target_name="validation accuracy").figure
-            figure.set_size_inches(size)
-            for axes in figure.axes:
-                axes.set_facecolor("white")
-                axes.grid(False)
-                axes.set_title("")
-            if name == "history.png":  # bad trials would press the good ones into one line
-                figure.axes[0].set_ylim(bottom=statistics.median(trial.value for trial in complete) - 0.005)
-            figure.savefig(folder / name, dpi=130, bbox_inches="tight", facecolor="white")
-            matplotlib.pyplot.close(figure)
+def _importances(study):
+    """Return the share of each setting in what makes trials good, largest first; none of fewer than two trials."""
+    if len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) < 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that of few trials they are inaccurate
+        importances = optuna.importance.get_param_importances(study)
+    return {name: round(float(share), 6) for name, share in importances.items()}
 
 
 def _trial_record(trial):

@@ -60,7 +60,8 @@ def test_a_study_ends_with_a_config_that_train_takes(tmp_path, small_npz, capsys
     assert record["best"]["val_accuracy"] == best["val_accuracy"][-1]
     assert record["best"]["val_accuracy"] == max(trial["val_accuracy"][-1] for trial in record["trials"])
     assert record["config"]["optimizer"] == best["params"]["optimizer"]
-    for name in tuning.PICTURES:
+    assert sum(record["importances"].values()) == pytest.approx(1, abs=1e-4)
+    for name in (tuning.HISTORY_FILE, tuning.IMPORTANCES_FILE, tuning.COORDINATES_FILE):
         with Image.open(folder / name) as picture:
             assert picture.width > 500
     output = capsys.readouterr()
