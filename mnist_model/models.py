@@ -149,3 +149,9 @@ def build_model(config):
         raise InputError(
             f"Expected network settings to build {config.model} with. Received: {config.network}: {reason}"
         ) from None
+
+
+def network_settings(config):
+    """Return every setting of the network that a TrainConfig builds: those it gives, and the defaults of the others."""
+    parameters = inspect.signature(MODELS[config.model]).parameters
+    return {name: parameter.default for name, parameter in parameters.items()} | config.network

@@ -13,7 +13,7 @@ import numpy as np
 from mnist_model import data, export, model_folder, plots
 from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
-from mnist_model.models import build_model
+from mnist_model.models import build_model, network_settings
 
 CHECKPOINT_FILE = "checkpoint.keras"  # the model with the optimizer's state, after the last whole epoch
 STATE_FILE = "state.json"  # the settings of the run, and its history so far
@@ -56,7 +56,8 @@ def train(config, images, labels, folder, *, resume=False):
     model, history = fit(config, images, labels, run=run)
     training, validation = data.split_indices(labels, config.validation_split)
     record = {
-        "config": dataclasses.asdict(config),
+        # With the network's settings in full: their defaults may be others one day.
+        "config": dataclasses.asdict(config) | {"network": network_settings(config)},
         "parameters": model.count_params(),
         "data": {"images_md5": data.images_md5(images), "training": len(training), "validation": len(validation)},
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),

@@ -85,7 +85,9 @@ def test_a_run_leaves_a_whole_folder_and_nothing_else(small_model):
 
 def test_the_record_says_how_it_was_made(small_model):
     record = json.loads((small_model / "training.json").read_text())
-    assert record["config"] == dataclasses.asdict(dataclasses.replace(CNN, epochs=4))
+    network = {"filters": 16, "conv_layers": 6, "dense_layers": 0, "neurons": 64, "dropout": 0.2}
+    assert record["config"] == dataclasses.asdict(dataclasses.replace(CNN, epochs=4, network=network))
+    assert build_model(TrainConfig(**record["config"])).count_params() == record["parameters"]
     assert len(record["data"]["images_md5"]) == 32
     assert (record["data"]["training"], record["data"]["validation"]) == (1375, 125)
     assert [epoch["epoch"] for epoch in record["history"]] == [1, 2, 3, 4]
