@@ -1,5 +1,6 @@
 """The pictures of a model folder and of a study: dark ink on white, to be printed, or looked at on a dark page."""
 
+import keras
 import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
@@ -108,7 +109,7 @@ def draw_digits(images, captions, path):
 
 def draw_filters(model, path):
     """Draw the kernels of a Keras model's first convolution on the image, if it has one: red adds, blue takes away."""
-    kernels = [layer.get_weights()[0] for layer in model.layers if type(layer).__name__ == "Conv2D"]
+    kernels = [layer.get_weights()[0] for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     if not kernels:
         return
     kernels = np.moveaxis(kernels[0][:, :, 0, :], -1, 0)
@@ -150,7 +151,8 @@ def draw_study_history(trials, path):
 
 
 def _error(trial):
-    return 100 * (1 - trial["val_accuracy"][-1])
+    """Return the last validation error of a trial, in %; not 0, as it is drawn on a logarithmic scale."""
+    return max(0.005, 100 * (1 - trial["val_accuracy"][-1]))
 
 
 def draw_importances(importances, path):
