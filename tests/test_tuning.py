@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import optuna
+import psycopg
 import pytest
 from optuna.trial import TrialState
 from PIL import Image
@@ -45,7 +46,17 @@ def states(study):
 
 
 def finished(study):
-    return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
+    trials = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
+    return [trial for trial in trials if "too_large" not in trial.user_attrs]
+
+
+def is_begun(postgres):
+    """Whether a worker has made the tables and begun a study with its three settings."""
+    try:
+        with psycopg.connect(postgres.replace("+psycopg", "")) as connection:
+            return connection.execute("SELECT count(*) FROM study_user_attributes").fetchone() == (3,)
+    except psycopg.errors.UndefinedTable:
+        return False
 
 
 def test_a_study_ends_with_a_config_that_train_takes(tmp_path, small_npz, capsys):
@@ -231,7 +242,7 @@ def test_a_server_that_refuses_is_one_line(right, wrong, postgres, tmp_path, sma
 
 
 @pytest.mark.slow
-def test_three_workers_share_a_study_and_one_is_killed(postgres, tmp_path, small_npz):
+def test_three_workers_share_a_study_and_one_is_killed(postgres, tmp_path, small_npz, request):
     """kill -9 in the middle of a trial: the others end the study, and run that trial again."""
     trials = 9
     line = f"-m scripts.tune --storage {postgres} --trials {trials} --epochs 4 --grace 4 --data {small_npz}"
@@ -243,20 +254,23 @@ def test_three_workers_share_a_study_and_one_is_killed(postgres, tmp_path, small
         )
         for number in range(3)
     ]
-    settings = {}
-    victim, lost = workers[0], None
     deadline = time.monotonic() + 300
-    study = None
-    while lost is None:
+
+    def wait():
         assert time.monotonic() < deadline
         assert all(worker.poll() is None for worker in workers)
         time.sleep(0.1)
-        try:
-            study = study or tuning.open_study(postgres, "cnn-study", settings, grace=4)
-        except InputError:  # the workers are still making its tables
-            continue
+
+    while not is_begun(postgres):
+        wait()
+    study = tuning.open_study(postgres, "cnn-study", {}, grace=4)
+    request.addfinalizer(study._storage._backend.engine.dispose)
+    victim, lost = workers[0], None
+    while lost is None:
+        wait()
         for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            if trial.intermediate_values and trial.user_attrs["worker"].endswith(f":{victim.pid}"):
+            in_the_middle = 0 < len(trial.intermediate_values) < 3
+            if in_the_middle and trial.user_attrs["worker"].endswith(f":{victim.pid}"):
                 victim.kill()
                 lost = trial.number
     assert [worker.wait(300) for worker in workers] == [-signal.SIGKILL, 0, 0]
@@ -274,5 +288,5 @@ def test_three_workers_share_a_study_and_one_is_killed(postgres, tmp_path, small
     assert [trial["number"] for trial in records[0]["trials"]] == list(range(len(every)))
     assert records[0]["trials"][again.number]["repeats"] == lost
     others = [trial for trial in every if trial not in finished(study) and trial.number != lost]
-    assert all(trial.user_attrs.get("withdrawn") for trial in others)
+    assert all({"withdrawn", "too_large"} & trial.user_attrs.keys() for trial in others)
     assert len({trial.user_attrs["worker"] for trial in finished(study)}) >= 2
