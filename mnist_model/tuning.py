@@ -321,7 +321,9 @@ def _trial_record(trial):
 
 def best_config(folder):
     """Return the TrainConfig of the best trial of the study whose results lie in `folder`."""
-    (path,) = model_folder.find(Path(folder), STUDY_FILE)
+    path = Path(folder) / STUDY_FILE
+    if not path.is_file():
+        raise InputError(f"Expected the folder of a study that has ended, with {STUDY_FILE}. Received: {folder}")
     try:
         return TrainConfig(**model_folder.read_json(path)["config"])
     except (KeyError, TypeError) as error:

@@ -95,6 +95,7 @@ MISTAKES = {
     "no data": (train, "--out {0} --data {0}/nowhere.npz", "Received: no file at"),
     "name exists": (train, "--out {0} --name taken", "taken, which exists"),
     "nothing to resume": (train, "--out {0} --name new --resume", "Expected an unfinished run to resume"),
+    "no study": (train, "--from-study {0}", "Expected the folder of a study that has ended"),
     "no epochs": (train, "--out {0} --epochs 0", "Expected epochs of at least 1"),
 }
 
