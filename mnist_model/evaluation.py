@@ -86,8 +86,8 @@ def measure(probabilities, labels):
         Of a class that never occurs, or is never the answer, what has no value is 0.
     """
     answers = probabilities.argmax(axis=1)
-    right = int((answers == labels).sum())
-    interval = binomtest(right, len(labels)).proportion_ci(confidence_level=0.95, method="wilson")
+    right = is_right(probabilities, labels)
+    interval = binomtest(int(right.sum()), len(labels)).proportion_ci(confidence_level=0.95, method="wilson")
     scores = precision_recall_fscore_support(labels, answers, labels=DIGITS, zero_division=0)
     names = ("precision", "recall", "f1")
     bins = reliability(probabilities, labels)

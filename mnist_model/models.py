@@ -52,7 +52,7 @@ def cnn(filters=16, conv_layers=6, dense_layers=0, neurons=64, dropout=0.2):
     return _network("cnn", *hidden)
 
 
-# These, and the network's own above, are what scripts.tune found; docs/tuning has the record.
+# But for the epochs, these and the network's own above are what scripts.tune found; docs/tuning has the record.
 CNN = TrainConfig(
     model="cnn",
     epochs=10,
@@ -100,7 +100,7 @@ MLP_128_128 = TrainConfig(model="mlp-128-128", epochs=15, validation_split=0.2)
 
 
 def mlp_128():
-    """One hidden layer: the smallest here."""
+    """One hidden layer: the smallest of the dense networks."""
     return _network("mlp-128", layers.Flatten(), layers.Dense(128, activation="relu"))
 
 

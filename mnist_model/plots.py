@@ -21,13 +21,9 @@ def draw_learning_curves(history, path):
     for axes, (title, value) in zip(figure.subplots(1, 2), panels.items(), strict=True):
         for part, label, colour in (("", "training", QUIET), ("val_", "validation", ACCENT)):
             axes.plot(epochs, [value(epoch, part) for epoch in history], label=label, color=colour, linewidth=1.8)
-        axes.set(title=title, xlabel="epoch", yscale="log")
+        axes.set(title=title, xlabel="epoch")
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        _logarithmic_grid(axes)
     axes.legend(frameon=False)
     figure.savefig(path)
 
@@ -140,12 +136,8 @@ def draw_study_history(trials, path):
             best.append((trial["number"], _error(trial)))
     best.append((trials[-1]["number"], best[-1][1]))
     axes.step(*zip(*best, strict=True), where="post", color=INK, linewidth=1, label="best so far")
-    axes.set(xlabel="trial", ylabel="validation error, %", yscale="log")
-    axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(xlabel="trial", ylabel="validation error, %")
+    _logarithmic_grid(axes)
     axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     figure.savefig(path)
 
@@ -204,6 +196,16 @@ def _scale(values, logarithmic):
     measure = np.log if logarithmic else np.asarray
     low, high = measure(ticks[0]), measure(ticks[-1])
     return ticks, lambda value: float((measure(value) - low) / (high - low)) if high > low else 0.5
+
+
+def _logarithmic_grid(axes):
+    """Make the vertical axis logarithmic, with plain numbers at 1, 2 and 5, and draw a quiet grid."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _figure(width, height):
