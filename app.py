@@ -128,6 +128,7 @@ ${value.confidences.map(({ label, confidence }) => `
 EXAMPLES = [[str(path)] for path in sorted((Path(__file__).parent / "examples").iterdir())]
 
 INVITATION = "Draw a digit, or give a picture of one"
+NO_DIGIT = "This does not look like a digit"
 
 
 def build_demo(classifier):
@@ -199,7 +200,8 @@ def _bars(prediction):
 def _answer(prediction):
     """Return the answer in HTML: the digit, large, or words that say why there is none."""
     if prediction.digit is None:
-        answer = f'<div class="words">{INVITATION}</div>'
+        words = {"blank": INVITATION, "not_a_digit": NO_DIGIT}[prediction.status]
+        answer = f'<div class="words">{words}</div>'
     else:
         answer = f'<div class="digit">{prediction.digit}</div>'
     return f'<div role="status" aria-live="polite">{answer}</div>'

@@ -7,6 +7,7 @@ from mnist_model.errors import InputError
 
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine")
+PRECISIONS = ("float32", "mixed_bfloat16")
 LOSSES = ("sparse_categorical_crossentropy", "categorical_crossentropy")
 
 
@@ -38,19 +39,35 @@ class TrainConfig:
     zoom: float = setting(0.0, "greatest change of its width and of its height, as a fraction")
     shear: float = setting(0.0, "greatest shear, as a fraction of the height")
     shift: float = setting(0.0, "greatest move, in pixels")
+    elastic: float = setting(0.0, "how far it is bent, standard deviation in pixels")
+    thickness: float = setting(0.0, "greatest share of a pixel by which its strokes are made thicker or thinner")
+    ink: int = setting(0, "drawings to make of each pen digit and train on besides MNIST")
+    precision: str = setting("float32", "mixed_bfloat16 is faster where the processor has it", PRECISIONS)
     seed: int = setting(0, "seed of weights, order, augmentation and dropout")
 
     def __post_init__(self):
-        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("ink", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"Expected {name} of at least {least}. Received: {getattr(self, name)}")
-        for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("loss", LOSSES)):
+        for name, choices in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("loss", LOSSES),
+            ("precision", PRECISIONS),
+        ):
             if getattr(self, name) not in choices:
                 raise InputError(f"Expected {name} to be one of {', '.join(choices)}. Received: {getattr(self, name)}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise InputError(f"Expected a learning_rate above 0. Received: {self.learning_rate}")
         if not 0 < self.validation_split < 1:
             raise InputError(f"Expected a validation_split between 0 and 1. Received: {self.validation_split}")
-        for name, limit in (("rotation", 180), ("zoom", 1), ("shear", 1), ("shift", 28)):
+        for name, limit in (
+            ("rotation", 180),
+            ("zoom", 1),
+            ("shear", 1),
+            ("shift", 28),
+            ("elastic", 28),
+            ("thickness", 1.01),
+        ):
             if not 0 <= getattr(self, name) < limit:
                 raise InputError(f"Expected {name} from 0 to under {limit}. Received: {getattr(self, name)}")

@@ -1,4 +1,4 @@
-"""MNIST -> arrays: load it, check it, split it, and vary it for training.
+"""MNIST -> arrays: load it, check it, split it.
 
 MNIST comes through `keras.datasets`, which downloads it once, with a bar, and checks its hash; or from a local `.npz`
 with the same four arrays. Training asks for `load_train`, evaluation for `load_test`; nothing else opens the test set.
@@ -104,69 +104,3 @@ def split_indices(labels, fraction):
     """
     test_size = round(fraction * len(labels))
     return train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=0)
-
-
-class AugmentedBatches(keras.utils.PyDataset):
-    """Shuffled batches, each image turned, scaled, sheared and moved a little.
-
-    What a batch holds follows from (seed, epoch, index) alone, so that a run which is resumed sees what it would have
-    seen. `epoch` is to be set before each epoch.
-
-    Args:
-        images: (N, 28, 28) uint8.
-        labels: (N,) integers, or (N, 10) one for each digit.
-        rotation: greatest turn, in degrees.
-        zoom: greatest change of scale, as a fraction, in each direction by itself.
-        shear: greatest horizontal shear, as a fraction of the height.
-        shift: greatest move, in pixels.
-    """
-
-    def __init__(self, images, labels, *, batch_size, seed, rotation=0.0, zoom=0.0, shear=0.0, shift=0.0):
-        super().__init__()
-        self.images = images[..., np.newaxis].astype(np.float32)
-        self.labels = labels
-        self.batch_size = batch_size
-        self.seed = seed
-        self.limits = {"rotation": rotation, "zoom": zoom, "shear": shear, "shift": shift}
-        self.epoch = 0
-
-    @property
-    def epoch(self):
-        return self._epoch
-
-    @epoch.setter
-    def epoch(self, epoch):
-        self._epoch = epoch
-        self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
-
-    def __len__(self):
-        return -(-len(self.images) // self.batch_size)
-
-    def __getitem__(self, index):
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        images = self.images[chosen]
-        if any(self.limits.values()):
-            rng = np.random.default_rng((self.seed, self.epoch, index))
-            images = keras.ops.image.affine_transform(
-                images, random_affine(rng, len(images), **self.limits), interpolation="bilinear"
-            )
-        return images, self.labels[chosen]
-
-
-def random_affine(rng, count, *, rotation, zoom, shear, shift):
-    """Return (count, 8) float32 rows [a, b, c, d, e, f, 0, 0] for `keras.ops.image.affine_transform`.
-
-    Each maps a point of the varied 28×28 image to the point of the original it is taken from, about the image's centre.
-    """
-    angle = np.deg2rad(rng.uniform(-rotation, rotation, count))
-    scale_x, scale_y = rng.uniform(1 - zoom, 1 + zoom, (2, count))
-    slant = rng.uniform(-shear, shear, count)
-    move_x, move_y = rng.uniform(-shift, shift, (2, count))
-    cos, sin = np.cos(angle), np.sin(angle)
-    a, b = cos * scale_x, -sin * scale_y + slant
-    d, e = sin * scale_x, cos * scale_y
-    centre = 13.5
-    c = centre + move_x - a * centre - b * centre
-    f = centre + move_y - d * centre - e * centre
-    zero = np.zeros(count)
-    return np.stack([a, b, c, d, e, f, zero, zero], axis=1).astype(np.float32)

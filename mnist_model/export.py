@@ -16,7 +16,7 @@ def export_litert(model, path, images):
     """Write `model` to `path` as a float32 LiteRT model, and return how far its answers are from Keras's.
 
     Args:
-        model: the Keras model, (N, 28, 28, 1) -> (N, 10) probabilities.
+        model: the Keras model, (N, 28, 28, 1) -> (N, K) probabilities.
         path: the `.tflite` file to write.
         images: (N, 28, 28) uint8, the images on which both are compared.
 
@@ -31,7 +31,9 @@ def export_litert(model, path, images):
         with _quiet_converter():
             model.export(str(exported), format="litert", verbose=False)
         answers = model.predict(images[..., np.newaxis].astype(np.float32), verbose=0)
-        difference = float(np.abs(LiteRTModel(exported).probabilities(images) - answers).max())
+        difference = float(
+            np.abs(LiteRTModel(exported, outputs=answers.shape[1]).probabilities(images) - answers).max()
+        )
         if difference > PARITY_TOLERANCE:
             raise RuntimeError(
                 f"Expected LiteRT to answer as Keras does, to {PARITY_TOLERANCE}. Received: {difference:.1e} off"

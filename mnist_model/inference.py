@@ -24,18 +24,18 @@ class Prediction:
         confidence: the largest of `probabilities`, 0.1–1.
         probabilities: (10,) float32, one for each digit, summing to 1; all equal where the picture is blank.
         image: (28, 28) uint8, what the model saw: ink 255 on 0.
-        status: "digit", or "blank" where the picture holds no ink.
+        status: "digit", "blank" where the picture holds no ink, or "not_a_digit" where it holds something else.
     """
 
     digit: int | None
     confidence: float
     probabilities: np.ndarray
     image: np.ndarray
-    status: Literal["digit", "blank"]
+    status: Literal["digit", "blank", "not_a_digit"]
 
     def __str__(self):
         """The digit and the confidence, "7 (98.2 %)", or in a word why there is none."""
-        return self.status if self.digit is None else f"{self.digit} ({percent(self.confidence)})"
+        return self.status.replace("_", " ") if self.digit is None else f"{self.digit} ({percent(self.confidence)})"
 
 
 def percent(confidence):
@@ -55,6 +55,12 @@ class DigitClassifier:
         (path,) = model_folder.find(folder, model_folder.LITERT_FILE)
         self.folder = Path(folder)
         self._model = LiteRTModel(path)
+        # A model that was trained on MNIST alone has no detector.
+        self._detector, self._threshold = None, 0.0
+        if (self.folder / model_folder.DETECTOR_FILE).exists():
+            self._detector = LiteRTModel(self.folder / model_folder.DETECTOR_FILE, outputs=1)
+            (path,) = model_folder.find(folder, model_folder.THRESHOLD_FILE)
+            self._threshold = model_folder.read_json(path)["threshold"]
         metrics = self.folder / model_folder.METRICS_FILE
         self.metrics = model_folder.read_json(metrics) if metrics.exists() else {}
 
@@ -82,21 +88,26 @@ class DigitClassifier:
         seen = [preprocess(image) for image in images]
         if not seen:
             return []
-        rows = self._model.probabilities(np.stack(seen))
-        return [_prediction(image, row) for image, row in zip(seen, rows, strict=True)]
+        images = np.stack(seen)
+        rows = self._model.probabilities(images)
+        digits = self._detector.probabilities(images)[:, 0] >= self._threshold if self._detector else [True] * len(seen)
+        return [_prediction(*each) for each in zip(seen, rows, digits, strict=True)]
 
 
-def _prediction(image, probabilities):
+def _prediction(image, probabilities, is_digit):
     if not image.any():
         return Prediction(None, 0.1, np.full(10, 0.1, np.float32), image, "blank")
     digit = int(probabilities.argmax())
-    return Prediction(digit, float(probabilities[digit]), probabilities, image, "digit")
+    confidence = float(probabilities[digit])
+    if not is_digit:
+        return Prediction(None, confidence, probabilities, image, "not_a_digit")
+    return Prediction(digit, confidence, probabilities, image, "digit")
 
 
 class LiteRTModel:
-    """A `.tflite` file with MNIST's signature: (N, 28, 28, 1) grey levels -> (N, 10) probabilities."""
+    """A `.tflite` file that takes MNIST's images: (N, 28, 28, 1) grey levels -> (N, `outputs`) probabilities."""
 
-    def __init__(self, path):
+    def __init__(self, path, outputs=10):
         try:
             # One thread: a second would answer a lone request sooner, at the cost of the requests beside it.
             self._interpreter = Interpreter(str(path), num_threads=1)
@@ -105,17 +116,17 @@ class LiteRTModel:
         (self._input,), (self._output,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if (self._input["shape_signature"][1:].tolist(), self._output["shape_signature"].tolist()[-1]) != (
             [SIZE, SIZE, 1],
-            10,
+            outputs,
         ):
             raise InputError(
-                "Expected a model from (N, 28, 28, 1) to (N, 10). "
+                f"Expected a model from (N, 28, 28, 1) to (N, {outputs}). "
                 f"Received: {path}, from {self._input['shape_signature']} to {self._output['shape_signature']}"
             )
         self._batch = None
         self._lock = threading.Lock()
 
     def probabilities(self, images):
-        """Return (N, 10) float32 for (N, 28, 28) uint8 images, ink 255 on 0."""
+        """Return (N, outputs) float32 for (N, 28, 28) uint8 images, ink 255 on 0."""
         parts = [self._invoke(images[i : i + BATCH_SIZE]) for i in range(0, len(images), BATCH_SIZE)]
         return np.concatenate(parts)
 

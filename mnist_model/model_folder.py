@@ -17,6 +17,8 @@ from mnist_model.errors import InputError
 
 KERAS_FILE = "model.keras"  # the Keras model, without the optimizer's state
 LITERT_FILE = "model.tflite"  # the same model for LiteRT, float32
+DETECTOR_FILE = "detector.tflite"  # says whether a picture holds a digit at all; where it was trained
+THRESHOLD_FILE = "detector.json"  # the score below which it does not
 TRAINING_FILE = "training.json"  # how it was made
 METRICS_FILE = "metrics.json"  # how good it is, measured on the files beside it
 CURVES_FILE = "learning_curves.png"

@@ -1,5 +1,6 @@
 """Data + model -> model folder."""
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -10,7 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mnist_model import data, export, model_folder, plots
+from mnist_model import calibration, data, detector, export, ink, model_folder, negatives, plots
+from mnist_model.augmentation import AugmentedBatches
 from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
 from mnist_model.models import build_model, network_settings
@@ -19,7 +21,11 @@ CHECKPOINT_FILE = "checkpoint.keras"  # the model with the optimizer's state, af
 STATE_FILE = "state.json"  # the settings of the run, and its history so far
 
 
-def train(config, images, labels, folder, *, resume=False):
+VALIDATION_COPIES = 8  # drawings of each pen digit of the validation writers
+DIGITS_PER_NEGATIVE = 40  # digits the detector is trained on, for each drawing of a kind that is none
+
+
+def train(config, images, labels, folder, *, pen_digits=(), resume=False):
     """Train a model and write its folder.
 
     After each epoch the run is kept beside `folder`, in `.NAME.run`, so that it can be resumed with the very numbers it
@@ -30,6 +36,7 @@ def train(config, images, labels, folder, *, resume=False):
         images: (N, 28, 28) uint8, MNIST's training images; split here into training and validation.
         labels: (N,) integers from 0 to 9.
         folder: the model folder to make.
+        pen_digits: where `config.ink` is not 0, the PenDigits of `ink.load`; split here by writer.
         resume: go on from the last whole epoch of an earlier call with the same `config`.
 
     Returns:
@@ -53,57 +60,113 @@ def train(config, images, labels, folder, *, resume=False):
 
     # Asked now: the checkout may move on while a long run goes.
     provenance = model_folder.provenance("keras", "tensorflow", "numpy", "ai-edge-litert")
-    model, history = fit(config, images, labels, run=run)
     training, validation = data.split_indices(labels, config.validation_split)
+    digits = images[training], labels[training]
+    validations = {"mnist": (images[validation], labels[validation])}
+    drawings = None
+    if config.ink:
+        if not pen_digits:
+            raise InputError(f"Expected pen digits to make drawings of. Received: none, with ink {config.ink}")
+        writers = ink.split(pen_digits)
+        drawings = ink.varied_drawings(writers[0], config.ink, seed=(config.seed, 0))
+        digits = np.concatenate([digits[0], drawings[0]]), np.concatenate([digits[1], drawings[1]])
+        validations["ink"] = ink.varied_drawings(writers[1], VALIDATION_COPIES, seed=0)
+    model, history = fit(config, images, labels, drawings=drawings, run=run)
+    answers = [(_answers(model, pictures), truth) for pictures, truth in validations.values()]
+    temperature = calibration.fit_temperature(*answers)
+    calibration.apply_temperature(model, temperature)
     record = {
         # With the network's settings in full: their defaults may be others one day.
         "config": dataclasses.asdict(config) | {"network": network_settings(config)},
         "parameters": model.count_params(),
-        "data": {"images_md5": data.images_md5(images), "training": len(training), "validation": len(validation)},
+        "data": {
+            "images_md5": data.images_md5(images),
+            "training": len(digits[0]),
+            "validation": {kind: len(truth) for kind, (_, truth) in validations.items()},
+        },
+        "validation_accuracy": {
+            kind: round(float((rows.argmax(axis=1) == truth).mean()), 6)
+            for kind, (rows, truth) in zip(validations, answers, strict=True)
+        },
+        "temperature": round(temperature, 4),
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
         **provenance,
         "history": history,
     }
     with model_folder.new_folder(folder) as new:
-        # Saved from a net that was never compiled: the optimizer's state would make the file three times as large.
-        bare = build_model(config)
-        bare.set_weights(model.get_weights())
-        bare.save(new / model_folder.KERAS_FILE)
+        model.save(new / model_folder.KERAS_FILE)
         record["litert_max_difference"] = export.export_litert(
             model, new / model_folder.LITERT_FILE, images[validation]
         )
+        if config.ink:
+            record["detector"] = _add_detector(
+                new, config, *digits, writers[0], [part for part, _ in validations.values()]
+            )
         model_folder.write_json(new / model_folder.TRAINING_FILE, record)
         plots.draw_learning_curves(history, new / model_folder.CURVES_FILE)
     shutil.rmtree(run)
     return record
 
 
-def fit(config, images, labels, *, run=None, callbacks=(), verbose="auto"):
+def _add_detector(folder, config, images, labels, pen_digits, validations):
+    """Train a detector, write it and its threshold into the folder, and return its part of the record."""
+    count = max(1, len(images) // DIGITS_PER_NEGATIVE)
+    others = negatives.varied_drawings(negatives.TRAINING_KINDS, pen_digits, count, seed=(config.seed, 1))
+    begin = time.perf_counter()
+    with _precision(config):
+        weights = detector.fit(images, labels, others, seed=config.seed).get_weights()
+    model = detector.scorer(weights)
+    difference = export.export_litert(model, folder / model_folder.DETECTOR_FILE, validations[0])
+    threshold = detector.threshold(*(_answers(model, pictures)[:, 0] for pictures in validations))
+    model_folder.write_json(folder / model_folder.THRESHOLD_FILE, {"threshold": threshold})
+    return {
+        "digits": len(images),
+        "others": len(others),
+        "threshold": threshold,
+        "parameters": model.count_params(),
+        "seconds": round(time.perf_counter() - begin, 1),
+        "litert_max_difference": difference,
+    }
+
+
+def _answers(model, images):
+    return model.predict(images[..., np.newaxis], batch_size=1000, verbose=0)
+
+
+def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbose="auto"):
     """Train a model on the training part of the images, and measure it on the rest after each epoch.
 
     Args:
         config: a TrainConfig.
         images: (N, 28, 28) uint8.
         labels: (N,) integers from 0 to 9.
+        drawings: more images and labels, to train on besides.
         run: a folder to keep the run in after each epoch; where it holds one, of the same `config`, that goes on.
         callbacks: more Keras callbacks.
         verbose: as Keras has it; 0 for no bar.
 
     Returns:
-        The model, and a list with a dict for each epoch: loss and accuracy, in training and on the rest, and seconds.
+        The model, in float32 and not compiled, and a list with a dict for each epoch: loss and accuracy, in
+        training and on the rest, and seconds.
     """
     training, validation = data.split_indices(labels, config.validation_split)
+    to_train, to_validate = (images[training], labels[training]), (images[validation], labels[validation])
+    if drawings:
+        to_train = tuple(np.concatenate(both) for both in zip(to_train, drawings, strict=True))
     if config.loss == "categorical_crossentropy":
-        labels = keras.utils.to_categorical(labels, 10)
-    batches = data.AugmentedBatches(
-        images[training],
-        labels[training],
+        to_train, to_validate = (
+            (part, keras.utils.to_categorical(truth, 10)) for part, truth in (to_train, to_validate)
+        )
+    batches = AugmentedBatches(
+        *to_train,
         batch_size=config.batch_size,
         seed=config.seed,
         rotation=config.rotation,
         zoom=config.zoom,
         shear=config.shear,
         shift=config.shift,
+        elastic=config.elastic,
+        thickness=config.thickness,
     )
     keras.utils.set_random_seed(config.seed)
     if run and (run / CHECKPOINT_FILE).exists():
@@ -111,7 +174,9 @@ def fit(config, images, labels, *, run=None, callbacks=(), verbose="auto"):
         epochs_done = int(model.optimizer.iterations) // len(batches)
         history = model_folder.read_json(run / STATE_FILE)["history"][:epochs_done]
     else:
-        model, history = _compiled(config, len(batches)), []
+        with _precision(config):
+            model = _compiled(config, len(batches))
+        history = []
 
     own = [_Epochs(config.seed, batches, history)]
     if run:
@@ -120,14 +185,28 @@ def fit(config, images, labels, *, run=None, callbacks=(), verbose="auto"):
     model.fit(
         batches,
         shuffle=False,  # AugmentedBatches has shuffled the images; Keras would shuffle the batches, by another seed
-        validation_data=(images[validation][..., np.newaxis], labels[validation]),
+        validation_data=(to_validate[0][..., np.newaxis], to_validate[1]),
         validation_batch_size=1000,
         initial_epoch=len(history),
         epochs=config.epochs,
         callbacks=[*own, *callbacks],
         verbose=verbose,
     )
-    return model, history
+    # A new net: what was compiled would save the optimizer's state as well, and may not be of float32.
+    trained = build_model(config)
+    trained.set_weights(model.get_weights())
+    return trained, history
+
+
+@contextlib.contextmanager
+def _precision(config):
+    """Have Keras build what is built within the block for the precision of `config`."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def unfinished_run(folder):

@@ -11,7 +11,10 @@ from mnist_model.errors import InputError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's log of what it found on the machine
 
-TRAINING_PACKAGES = {"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "optuna", "sqlalchemy", "tqdm"}
+TRAINING_PACKAGES = {
+    *("tensorflow", "keras", "sklearn", "scipy", "matplotlib", "optuna", "sqlalchemy", "tqdm"),
+    *("HersheyFonts", "unlzw3"),
+}
 
 
 def run(main):

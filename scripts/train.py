@@ -9,7 +9,7 @@ from scripts import run
 
 
 def main(argv=None):
-    from mnist_model import data, training
+    from mnist_model import data, ink, training
     from mnist_model.config import TrainConfig
     from mnist_model.models import CONFIGS
 
@@ -29,6 +29,7 @@ def main(argv=None):
     parser.add_argument("--name", help="name of the folder to make (default: the model's name and the seed)")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="where to make it (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
+    parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     parser.add_argument("--resume", action="store_true", help="go on with the run of this name that was stopped")
     parser.add_argument(
         "--from-study", type=Path, metavar="FOLDER", help="take the settings that scripts.tune found best"
@@ -49,7 +50,7 @@ def main(argv=None):
     settings = vars(parser.parse_args(argv))
     if "network" in settings:
         settings["network"] = dict(settings["network"])
-    name, out, npz, resume = (settings.pop(key) for key in ("name", "out", "data", "resume"))
+    name, out, npz, pendigits, resume = (settings.pop(key) for key in ("name", "out", "data", "pendigits", "resume"))
     del settings["from_study"]
 
     if resume:
@@ -60,13 +61,14 @@ def main(argv=None):
         config = dataclasses.replace(default, **settings)
     folder = out / (name or f"{config.model}-seed{config.seed}")
     images, labels = data.load_train(npz)
+    pen_digits = ink.load(pendigits) if config.ink else ()
     try:
-        record = training.train(config, images, labels, folder, resume=resume)
+        record = training.train(config, images, labels, folder, pen_digits=pen_digits, resume=resume)
     except KeyboardInterrupt:
         print(f"\nStopped. To go on: python -m scripts.train --out {out} --name {folder.name} --resume")
         raise
-    last = record["history"][-1]
-    print(f"{folder}: {record['parameters']:,} parameters, validation accuracy {last['val_accuracy']:.2%}")
+    accuracy = ", ".join(f"{value:.2%} of {kind}" for kind, value in record["validation_accuracy"].items())
+    print(f"{folder}: {record['parameters']:,} parameters, reads {accuracy} in validation")
 
 
 def _name_and_value(text):

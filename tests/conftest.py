@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from mnist_model import ink
 from mnist_model.preprocessing import preprocess
 from scripts import train
+from tests.strokes import strokes
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,8 +29,16 @@ os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1"
 @pytest.fixture(autouse=True)
 def no_settings_of_the_machine(monkeypatch):
     """Tests say themselves which data and which model they mean."""
-    for name in ("MNIST_NPZ", "MODEL_ID", "MODEL_REVISION"):
+    for name in ("MNIST_NPZ", "PENDIGITS", "MODEL_ID", "MODEL_REVISION"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def pen_digits():
+    """300 PenDigits: the ten of `tests.strokes`, each in the hand of 30 writers."""
+    rng = np.random.default_rng(0)
+    writers = [writer for writer in ink.WRITERS for _ in range(10)]
+    return [ink.PenDigit(i % 10, writer, ink.vary(strokes(i % 10), rng)) for i, writer in enumerate(writers)]
 
 
 @pytest.fixture(scope="session")

@@ -48,13 +48,3 @@ def drawing(digit=5, *, size=280, height=150, left=90, top=60, width=14):
     for stroke in place(strokes(digit), height=height, left=left, top=top):
         draw.line([tuple(point) for point in stroke], fill=0, width=width, joint="curve")
     return np.asarray(image)
-
-
-def read_unipen(path):
-    """Return the (label, strokes) of each digit in a file of UNIPEN ink, y turned to run down."""
-    digits = []
-    for segment in path.read_text().split(".SEGMENT DIGIT")[1:]:
-        label = int(segment.split('"')[1])
-        parts = [part.split(".PEN_UP")[0].split() for part in segment.split(".PEN_DOWN")[1:]]
-        digits.append((label, [np.array(part, float).reshape(-1, 2) * (1, -1) for part in parts]))
-    return digits

@@ -12,8 +12,9 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import expect
 
+from mnist_model import ink
 from tests.conftest import ROOT, data_file, serving
-from tests.strokes import drawing, place, read_unipen, strokes
+from tests.strokes import drawing, place, strokes
 
 FRAME = 30  # pixels of the canvas around the sheet
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -172,16 +173,16 @@ def test_nothing_sticks_out_at_any_width(open_page, width, scheme):
 @pytest.mark.slow
 @pytest.mark.parametrize("touch", [False, True], ids=["mouse", "touch"])
 def test_strokes_of_pen_writers_are_read(open_page, touch):
-    """The first four digits of each class in the file, half with the mouse and half with a finger."""
-    digits = read_unipen(data_file("PENDIGITS"))
-    chosen = [[ink for label, ink in digits if label == digit][touch::2][:2] for digit in range(10)]
+    """Four digits of each class, by writers never trained on, half with the mouse and half with a finger."""
+    held_out = ink.split(ink.load(data_file("PENDIGITS")))[2]
+    chosen = [[each.strokes for each in held_out if each.label == digit][touch::2][:2] for digit in range(10)]
     visitor = open_page(touch=touch)
     wrong = []
-    for digit, inks in enumerate(chosen):
-        for ink in inks:
-            visitor.draw(place(ink, height=60, left=25, top=20))
+    for digit, drawings in enumerate(chosen):
+        for drawn in drawings:
+            visitor.draw(place(drawn, height=60, left=25, top=20))
             expect(visitor.digit).to_have_count(1, timeout=15000)
-            visitor.page.wait_for_timeout(1500 if len(ink) > 1 else 0)
+            visitor.page.wait_for_timeout(1500 if len(drawn) > 1 else 0)
             if visitor.digit.inner_text() != str(digit):
                 wrong.append((digit, visitor.digit.inner_text()))
             visitor.clear()

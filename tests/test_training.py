@@ -13,7 +13,7 @@ from mnist_model import export, model_folder, training
 from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
 from mnist_model.inference import LiteRTModel
-from mnist_model.models import CNN, CONFIGS, MODELS, build_model
+from mnist_model.models import CNN, CONFIGS, MODELS, SKETCH, build_model
 from tests.conftest import ROOT
 
 SHORT = dataclasses.replace(CNN, epochs=2)
@@ -83,13 +83,45 @@ def test_a_run_leaves_a_whole_folder_and_nothing_else(small_model):
     assert [path.name for path in small_model.parent.iterdir()] == ["small"]
 
 
+@pytest.fixture(scope="module")
+def flagship(digits, pen_digits, tmp_path_factory):
+    """A folder of the flagship's recipe, cut short."""
+    folder = tmp_path_factory.mktemp("flagship") / "sketch"
+    training.train(dataclasses.replace(SKETCH, epochs=2, ink=2), *digits, folder, pen_digits=pen_digits)
+    return folder
+
+
+def test_the_flagship_is_trained_on_ink_and_gets_a_detector(flagship):
+    record = json.loads((flagship / "training.json").read_text())
+    assert record["data"]["training"] == 330 + 2 * 210
+    assert record["data"]["validation"] == {"mnist": 30, "ink": 8 * 30}
+    assert set(record["validation_accuracy"]) == {"mnist", "ink"}
+    assert record["detector"]["others"] == 18 * 14
+    assert json.loads((flagship / "detector.json").read_text()) == {"threshold": record["detector"]["threshold"]}
+    answers = LiteRTModel(flagship / "detector.tflite", outputs=1).probabilities(np.zeros((3, 28, 28), np.uint8))
+    assert answers.shape == (3, 1)
+
+
+def test_what_is_published_is_of_float32_whatever_it_was_trained_in(flagship):
+    model = keras.saving.load_model(flagship / "model.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_ink_without_pen_digits_is_refused(digits, tmp_path):
+    with pytest.raises(InputError, match="Expected pen digits.*none, with ink 2"):
+        training.train(dataclasses.replace(SKETCH, ink=2), *digits, tmp_path / "model")
+
+
 def test_the_record_says_how_it_was_made(small_model):
     record = json.loads((small_model / "training.json").read_text())
     network = {"filters": 16, "conv_layers": 6, "dense_layers": 0, "neurons": 64, "dropout": 0.2}
     assert record["config"] == dataclasses.asdict(dataclasses.replace(CNN, epochs=4, network=network))
     assert build_model(TrainConfig(**record["config"])).count_params() == record["parameters"]
     assert len(record["data"]["images_md5"]) == 32
-    assert (record["data"]["training"], record["data"]["validation"]) == (1375, 125)
+    assert (record["data"]["training"], record["data"]["validation"]) == (1375, {"mnist": 125})
+    assert 0.2 <= record["temperature"] <= 5
+    assert record["validation_accuracy"]["mnist"] == record["history"][-1]["val_accuracy"]
     assert [epoch["epoch"] for epoch in record["history"]] == [1, 2, 3, 4]
     assert record["seconds"] > 0
     assert record["litert_max_difference"] < 1e-5
@@ -190,7 +222,7 @@ def test_wrong_settings_are_refused(settings, message):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (TrainConfig("vgg"), "Expected a model of cnn.* Received: vgg"),
+        (TrainConfig("vgg"), "Expected a model of .*cnn.* Received: vgg"),
         (TrainConfig("cnn", {"width": 3}), "Expected network settings of cnn: filters, .* Received: width"),
         (TrainConfig("mlp-128", {"width": 3}), "Expected network settings of mlp-128: none. Received: width"),
         (TrainConfig("cnn", {"filters": -8}), "Expected network settings to build cnn with. Received: {'filters': -8}"),

@@ -1,0 +1,105 @@
+"""Batches of training images, each varied a little: turned, scaled, sheared, moved, bent, thickened or thinned."""
+
+import keras
+import numpy as np
+from scipy import ndimage
+
+from mnist_model.preprocessing import SIZE
+
+BENDS = 5  # points a side of the coarse grid by which an image is bent
+
+
+class AugmentedBatches(keras.utils.PyDataset):
+    """Shuffled batches, each image varied.
+
+    What a batch holds follows from (seed, epoch, index) alone, so that a run which is resumed sees what it would have
+    seen. `epoch` is to be set before each epoch.
+
+    Args:
+        images: (N, 28, 28) uint8.
+        labels: (N,) integers, or (N, 10) one for each digit.
+        rotation: greatest turn, in degrees.
+        zoom: greatest change of scale, as a fraction, in each direction by itself.
+        shear: greatest horizontal shear, as a fraction of the height.
+        shift: greatest move, in pixels.
+        elastic: how far points of a coarse grid are moved apart, standard deviation in pixels; a smooth field
+            between them bends the image (as in Ronneberger et al., U-Net, 2015, https://arxiv.org/abs/1505.04597).
+        thickness: greatest share of a grey dilation by a pixel, or erosion, that is mixed into the image.
+    """
+
+    def __init__(
+        self, images, labels, *, batch_size, seed, rotation=0, zoom=0, shear=0, shift=0, elastic=0, thickness=0
+    ):
+        super().__init__()
+        self.images = images.astype(np.float32)
+        self.labels = labels
+        self.batch_size = batch_size
+        self.seed = seed
+        self.affine = {"rotation": rotation, "zoom": zoom, "shear": shear, "shift": shift}
+        self.elastic = elastic
+        self.thickness = thickness
+        self.epoch = 0
+
+    @property
+    def epoch(self):
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch):
+        self._epoch = epoch
+        self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
+
+    def __len__(self):
+        return -(-len(self.images) // self.batch_size)
+
+    def __getitem__(self, index):
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        images = self.images[chosen]
+        if any(self.affine.values()) or self.elastic:
+            fields = sampling_points(rng, len(images), **self.affine)
+            if self.elastic:
+                fields += bends(rng, len(images), self.elastic)
+            images = _sample(images, fields)
+        if self.thickness:
+            images = thicken(images, rng.uniform(-self.thickness, self.thickness, len(images)))
+        return images[..., np.newaxis], self.labels[chosen]
+
+
+def sampling_points(rng, count, *, rotation, zoom, shear, shift):
+    """Return the points of the original that random affine maps take each pixel from: (2, count, 28, 28), rows first.
+
+    The maps are about the image's centre.
+    """
+    angle = np.deg2rad(rng.uniform(-rotation, rotation, count))
+    scale_x, scale_y = rng.uniform(1 - zoom, 1 + zoom, (2, count))
+    slant = rng.uniform(-shear, shear, count)
+    move_x, move_y = rng.uniform(-shift, shift, (2, count, 1, 1))
+    cos, sin = np.cos(angle), np.sin(angle)
+    maps = np.array([[cos * scale_y, sin * scale_x], [slant - sin * scale_y, cos * scale_x]])
+    centre = (SIZE - 1) / 2
+    points = np.einsum("abn,bij->anij", maps, np.indices((SIZE, SIZE)) - centre) + centre
+    return points + np.stack([move_y, move_x])
+
+
+def bends(rng, count, sd):
+    """Return smooth random moves, (2, count, 28, 28) in pixels, of a standard deviation of up to `sd`."""
+    at = np.linspace(0, BENDS - 1, SIZE)
+    # Columns of cubic B-splines: what is between the points of the coarse grid is smooth.
+    distance = np.abs(at[:, np.newaxis] - np.arange(BENDS))
+    spline = np.where(distance < 1, 2 / 3 - distance**2 + distance**3 / 2, np.clip(2 - distance, 0, 1) ** 3 / 6)
+    return spline @ rng.normal(0, 2.1 * sd, (2, count, BENDS, BENDS)) @ spline.T
+
+
+def _sample(images, points):
+    """Return the (N, 28, 28) images with each pixel taken from `points` of them, (2, N, 28, 28); outside is 0."""
+    which = np.broadcast_to(np.arange(len(images))[:, np.newaxis, np.newaxis], images.shape)
+    return ndimage.map_coordinates(images, [which, *points], order=1, prefilter=False)
+
+
+def thicken(images, amounts):
+    """Return (N, 28, 28) images with strokes made thicker, where the amount, -1–1, is above 0, or thinner."""
+    thicker = ndimage.maximum_filter(images, (1, 3, 3))
+    thinner = ndimage.minimum_filter(images, (1, 3, 3))
+    amounts = np.float32(amounts)[:, np.newaxis, np.newaxis]
+    return images + np.abs(amounts) * (np.where(amounts > 0, thicker, thinner) - images)
