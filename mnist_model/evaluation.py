@@ -24,7 +24,8 @@ def evaluate(folder, images, labels):
     Returns:
         What was written to `metrics.json`, and the probabilities, (N, 10) float32. Under "mnist_test" stand the images
         and their md5, the accuracy of each file, and what `measure` says of `model.tflite`; under "sha256" and "bytes"
-        the files that were measured; and where and with which versions it was done.
+        the files that were measured; and where and with which versions it was done. What `drawn.evaluate` has written
+        there of the same files is kept.
 
     Raises:
         InputError: the folder or one of the files is missing or damaged.
@@ -54,8 +55,20 @@ def evaluate(folder, images, labels):
     plots.draw_samples(images, labels, probabilities, folder / model_folder.SAMPLES_FILE)
     plots.draw_errors(images, labels, probabilities, folder / model_folder.ERRORS_FILE)
     plots.draw_filters(model, folder / model_folder.FILTERS_FILE)
+    metrics |= _kept(folder)
     model_folder.write_json(folder / model_folder.METRICS_FILE, metrics)
     return metrics, probabilities
+
+
+def _kept(folder):
+    """Return the "drawn" part of the metrics that are in the folder, if it is of the files that are there now."""
+    path = folder / model_folder.METRICS_FILE
+    earlier = model_folder.read_json(path) if path.exists() else {}
+    if "drawn" not in earlier:
+        return {}
+    files = [folder / name for name in earlier["drawn"]["sha256"]]
+    same = all(file.exists() and model_folder.sha256(file) == earlier["drawn"]["sha256"][file.name] for file in files)
+    return {"drawn": earlier["drawn"]} if same else {}
 
 
 def load_keras(path):

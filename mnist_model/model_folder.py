@@ -21,11 +21,13 @@ DETECTOR_FILE = "detector.tflite"  # says whether a picture holds a digit at all
 THRESHOLD_FILE = "detector.json"  # the score below which it does not
 TRAINING_FILE = "training.json"  # how it was made
 METRICS_FILE = "metrics.json"  # how good it is, measured on the files beside it
+SERVING_FILES = (LITERT_FILE, DETECTOR_FILE, THRESHOLD_FILE)
 CURVES_FILE = "learning_curves.png"
 CONFUSION_FILE = "confusion_matrix.png"
 RELIABILITY_FILE = "reliability.png"
 SAMPLES_FILE = "samples.png"
 ERRORS_FILE = "errors.png"  # the hardest
+DRAWN_FILE = "drawn.png"
 FILTERS_FILE = "filters.png"  # of the first layer, where that is a convolution
 
 PRETRAINED = Path(__file__).parent / "pretrained"  # the bundled model folder

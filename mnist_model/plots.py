@@ -1,5 +1,7 @@
 """The pictures of a model folder and of a study: dark ink on white, to be printed, or looked at on a dark page."""
 
+import itertools
+
 import keras
 import matplotlib.figure
 import matplotlib.ticker
@@ -100,6 +102,40 @@ def draw_digits(images, captions, path):
         axes.set_title(words, fontsize=7.5, color=INK if well else ACCENT, y=-0.42, linespacing=1.1)
     if len(images) == 0:
         figure.text(0.5, 0.5, "none", ha="center", color=INK)
+    figure.savefig(path)
+
+
+def draw_drawn(record, path):
+    """Draw the error of each system in each condition of the drawn-digit benchmark, as `drawn.benchmark` has them."""
+    systems = record["systems"]
+    groups = {
+        "MNIST": {name: {"test": each["mnist_test"]["accuracy"]} for name, each in systems.items()},
+        **{
+            group: {name: each["conditions"][group] for name, each in systems.items()}
+            for group in next(iter(systems.values()))["conditions"]
+        },
+        "photograph": {name: each["photographs"] for name, each in systems.items()},
+    }
+    rows = [(group, condition) for group, of in groups.items() for condition in next(iter(of.values()))]
+    heights = range(len(rows))
+    figure = _figure(8, 0.22 * len(rows) + 1.4)
+    axes = figure.subplots()
+    for system, marker, colour in zip(systems, "oxs", (ACCENT, INK, QUIET), strict=False):
+        errors = [100 * (1 - groups[group][system][condition]) for group, condition in rows]
+        # An error of none at all has no place on a logarithmic scale: it is drawn at its left end.
+        axes.plot([max(0.05, error) for error in errors], heights, marker, color=colour, markersize=6, label=system)
+    for height, (before, now) in enumerate(itertools.pairwise(rows)):
+        if before[0] != now[0]:
+            axes.axhline(height + 0.5, color=QUIET, linewidth=0.6)
+    axes.set_yticks(heights, [f"{group}, {condition}" for group, condition in rows])
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set(xlabel="misread, %", xlim=(0.045, 100))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(axis="x", alpha=0.3)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(-0.2, 1))
     figure.savefig(path)
 
 

@@ -20,6 +20,15 @@ MAX_SIDE = 1024  # larger pictures are first reduced to about this; a digit 3 % 
 MIN_CONTRAST = 24  # least difference of ink and paper, in grey levels of 255
 MIN_CONTRAST_TO_NOISE = 5  # least difference of ink and paper, in standard deviations of the paper
 
+# Of photographs, where light is uneven and there is more on the paper than a digit:
+MIN_PHOTOGRAPH = 32  # shorter side, in pixels; in a smaller picture a stroke may be as wide as a shadow
+LINE_LEVEL = 0.1  # least ink of a ruled line
+MAX_SLOPE = 0.06  # of such a line
+PARTS_SIDE = 256  # longer side of the picture in which connected parts are told apart
+MAX_CONTACT = 0.3  # how much of its longer side a digit may have along the border
+MIN_SIDE = 0.06  # least longer side of a digit, as a fraction of the picture's
+MIN_PART = 0.2  # least longer side of a part of a digit, as a fraction of the largest part's
+
 
 class PictureError(ValueError):
     """What was given is not a picture; the message says what was expected, then what came."""
@@ -111,13 +120,130 @@ def _ink(grey):
     # Paper is what most of the picture, and most of its border, is made of.
     if dark.mean() + border.mean() > 1:
         dark, grey = ~dark, 255 - grey
-    paper = np.median(grey[~dark])
-    noise = 1.4826 * np.median(np.abs(grey[~dark] - paper))
+    photograph = _noise(grey[~dark]) > 0 and min(grey.shape) >= MIN_PHOTOGRAPH
+    if photograph:
+        grey = grey * (255 / np.maximum(_light(grey), 1))
+        dark = grey < _otsu_threshold(grey)
+    paper, noise = np.median(grey[~dark]), _noise(grey[~dark])
     contrast = paper - np.percentile(grey[dark], 10)
     if contrast < max(MIN_CONTRAST, MIN_CONTRAST_TO_NOISE * noise):
         return blank
     floor = 3 * noise
-    return np.clip((paper - grey - floor) / (contrast - floor), 0, 1)
+    ink = np.clip((paper - grey - floor) / (contrast - floor), 0, 1)
+    return _without_lines_and_specks(ink) if photograph else ink
+
+
+def _noise(paper):
+    """Return the standard deviation of grey levels, by their median absolute deviation; 0 for paper that was drawn."""
+    return 1.4826 * np.median(np.abs(paper - np.median(paper)))
+
+
+def _light(grey):
+    """Return how bright the paper is at each place, as it would be without ink: (H, W).
+
+    A morphological closing: the paper is the brightest nearby, and the shadows that are wider than a pen stay dark.
+    """
+    height, width = grey.shape
+    factor = max(1, round(max(height, width) / 160))
+    small = np.asarray(Image.fromarray(grey.astype(np.float32)).reduce(factor))
+    reach = max(1, min(small.shape) // 8)
+    for function in (np.max, np.min):
+        for axis in (0, 1):
+            padding = [(0, 0), (0, 0)]
+            padding[axis] = (reach, reach)
+            windows = np.lib.stride_tricks.sliding_window_view(np.pad(small, padding, mode="edge"), 2 * reach + 1, axis)
+            small = function(windows, axis=-1)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _without_lines_and_specks(ink):
+    """Remove from the ink of a photograph what is not the digit: ruled lines, shadows at a border, and specks."""
+    ink = _without_lines(_without_lines(ink).T).T
+    factor = -(-max(ink.shape) // PARTS_SIDE)
+    labels = _label(_pooled(ink > CROP_LEVEL, factor))
+    height, width = labels.shape
+    rows, columns = np.nonzero(labels)
+    if not len(rows):
+        return ink
+    _, part = np.unique(labels[rows, columns], return_inverse=True)
+    count = part.max() + 1
+    low, high = np.full((2, count), max(height, width)), np.zeros((2, count), int)
+    for axis, places in enumerate((rows, columns)):
+        np.minimum.at(low[axis], part, places)
+        np.maximum.at(high[axis], part, places)
+    side = (high - low).max(axis=0) + 1
+    on_border = (rows == 0) | (rows == height - 1) | (columns == 0) | (columns == width - 1)
+    along_border = np.bincount(part, on_border, count)
+    across = ((low == 0) & (high == [[height - 1], [width - 1]])).any(axis=0)
+    # A shadow lies along the border, and what is left of a line goes across; a digit touches it with a stroke's end.
+    may_be_digit = (along_border <= MAX_CONTACT * side) & ~across & (side >= MIN_SIDE * max(height, width))
+    area = np.bincount(part) * (may_be_digit if may_be_digit.any() else 1)
+    largest = area.argmax()
+    # With it goes what is inside the picture and no speck: the bar of a 5, the second stroke of a 4.
+    kept = (along_border == 0) & (side >= MIN_PART * side[largest])
+    kept[largest] = True
+    where = np.zeros(labels.shape, bool)
+    where[rows, columns] = kept[part]
+    where = where.repeat(factor, axis=0).repeat(factor, axis=1)
+    return ink * where[: ink.shape[0], : ink.shape[1]]
+
+
+def _pooled(mask, factor):
+    """Return a mask reduced by a whole factor, true where any of it was."""
+    rows, columns = (-size % factor for size in mask.shape)
+    padded = np.pad(mask, ((0, rows), (0, columns)))
+    return padded.reshape(padded.shape[0] // factor, factor, -1, factor).any(axis=(1, 3))
+
+
+def _label(mask):
+    """Return the connected parts of a mask, (H, W) integers: 0 outside, and within each part a number of its own."""
+    numbers = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), np.int64)
+    numbers[1:-1, 1:-1][mask] = np.arange(1, mask.sum() + 1)
+    inner = numbers[1:-1, 1:-1]
+    while True:
+        before = inner.copy()
+        for axis in (0, 1):
+            ends = numbers.swapaxes(0, axis)
+            np.maximum(ends[1:-1], np.maximum(ends[:-2], ends[2:]), out=ends[1:-1])
+            numbers[...] *= np.pad(mask, 1)
+        # A number is the place of another pixel of the part: go on from there.
+        places = np.concatenate([[0], inner[mask]])
+        inner[mask] = places[inner[mask]]
+        if (inner == before).all():
+            return inner
+
+
+def _without_lines(ink):
+    """Remove the lines that run across the whole picture, more or less level; where a stroke crosses one, it stays."""
+    mask = ink > LINE_LEVEL
+    height, width = mask.shape
+    columns = np.linspace(0, width - 1, min(width, 128)).round().astype(int)
+    outer = -(-len(columns) // 16)
+    best, slope = np.zeros(0, int), 0.0
+    for candidate in np.linspace(-MAX_SLOPE, MAX_SLOPE, 41):
+        rows = np.round(np.arange(height)[:, np.newaxis] + candidate * (columns - width / 2)).astype(int)
+        along = mask[rows.clip(0, height - 1), columns] & (rows >= 0) & (rows < height)
+        # From border to border: no stroke of a digit that is in the picture whole does that.
+        ends = np.minimum(along[:, :outer].mean(axis=1), along[:, -outer:].mean(axis=1))
+        lines = np.flatnonzero((along.mean(axis=1) > 0.7) & (ends > 0.6))
+        if len(lines) > len(best):
+            best, slope = lines, candidate
+    if not len(best):
+        return ink
+    columns = np.arange(width)
+    rows = np.round(best[:, np.newaxis] + slope * (columns - width / 2)).astype(int)
+    inside = (rows >= 0) & (rows < height)
+    on_line = np.zeros_like(mask)
+    on_line[rows[inside], np.broadcast_to(columns, rows.shape)[inside]] = True
+    on_line &= mask
+    # A run of ink in a column that is as thick and as pale as the lines is a line's own.
+    places = np.arange(height)[:, np.newaxis]
+    above = np.maximum.accumulate(np.where(mask, -1, places), axis=0)
+    below = np.minimum.accumulate(np.where(mask, height, places)[::-1], axis=0)[::-1]
+    thickness = below - above - 1
+    alike = mask & (thickness <= 1.5 * np.median(thickness[on_line]) + 1) & (ink <= 1.4 * np.median(ink[on_line]))
+    runs = above * width + columns  # a number for each run, the same from its top to its bottom
+    return np.where(alike & np.isin(runs, runs[on_line & alike]), 0, ink)
 
 
 def _otsu_threshold(grey):

@@ -1,4 +1,7 @@
-"""Measure model folders on MNIST's test set, each into its metrics.json: python -m scripts.evaluate FOLDER [OTHER]"""
+"""Measure model folders on MNIST's test set, each into its metrics.json: python -m scripts.evaluate FOLDER [OTHER]
+
+With --drawn, measure one on the drawn-digit benchmark as well: python -m scripts.evaluate --drawn [--twin TWIN] FOLDER
+"""
 
 import argparse
 from pathlib import Path
@@ -7,7 +10,7 @@ from scripts import run
 
 
 def main(argv=None):
-    from mnist_model import data, evaluation
+    from mnist_model import data, drawn, evaluation, ink
 
     parser = argparse.ArgumentParser(
         prog="python -m scripts.evaluate",
@@ -16,14 +19,22 @@ def main(argv=None):
     parser.add_argument("folder", type=Path, help="the model folder")
     parser.add_argument("other", type=Path, nargs="?", help="another, to compare with the first")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
+    parser.add_argument("--drawn", action="store_true", help="measure it on drawn and photographed digits as well")
+    parser.add_argument("--twin", type=Path, help="with --drawn: a model trained on MNIST alone, to compare with")
+    parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     arguments = parser.parse_args(argv)
+    if arguments.drawn and arguments.other:
+        parser.error("--drawn measures one folder")
     images, labels = data.load_test(arguments.data)
+    pen_digits = ink.load(arguments.pendigits) if arguments.drawn else ()
     folders = [folder for folder in (arguments.folder, arguments.other) if folder]
     answers = []
     for folder in folders:
         metrics, probabilities = evaluation.evaluate(folder, images, labels)
         answers.append(probabilities)
         _print_summary(folder, metrics["mnist_test"])
+    if arguments.drawn:
+        _print_drawn(drawn.evaluate(arguments.folder, arguments.twin, pen_digits, images, labels))
     if len(answers) == 2:
         _print_comparison(folders, answers, labels)
 
@@ -40,6 +51,35 @@ def _print_summary(folder, test):
     print("\n  digit  precision    recall        F1")
     for scores in [*test["classes"], {"digit": "mean", **test["macro"]}]:
         print(f"  {scores['digit']:>5} {scores['precision']:>10.2%}{scores['recall']:>10.2%}{scores['f1']:>10.2%}")
+
+
+def _print_drawn(record):
+    print(f"\n{record['digits']:,} digits of {len(record['writers'])} writers never trained on, misread in %")
+    systems = record["systems"].values()
+    for i, name in enumerate(record["systems"]):
+        print(f"  {'abc'[i]}: {name}")
+    print(f"\n  {'':<32}" + "".join(f"{letter:>8}" for letter in "abc"[: len(systems)]))
+    for name in ("mnist_test", "ordinary", "all"):
+        _print_row(name, [1 - each[name]["accuracy"] for each in systems])
+        _print_row("  calibration error", [each[name]["expected_calibration_error"] for each in systems])
+    first = next(iter(systems))
+    for group, conditions in {**first["conditions"], "photograph": first["photographs"]}.items():
+        for condition in conditions:
+            of_group = [each["photographs"] if group == "photograph" else each["conditions"][group] for each in systems]
+            _print_row(f"{group}, {condition}", [1 - accuracy[condition] for accuracy in of_group])
+    if "refusals" in record:
+        refusals = record["refusals"]
+        print("\n  refused, in %")
+        for name in ("mnist_test", "ordinary", "all"):
+            _print_row(name, [refusals[name]])
+        for name, share in refusals["no_digits"].items():
+            _print_row(f"no digit, {name}", [share])
+        _print_row("no digit, all", [refusals["all_no_digits"]])
+        print(f"  AUROC {refusals['auroc']:.4f}")
+
+
+def _print_row(name, shares):
+    print(f"  {name:<32}" + "".join(f"{100 * share:8.2f}" for share in shares))
 
 
 def _print_comparison(folders, answers, labels):

@@ -1,6 +1,7 @@
 """Small real data, a small trained model, the page in a process of its own, and a browser to see it with."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import socket
@@ -15,7 +16,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mnist_model import ink
+from mnist_model import ink, training
+from mnist_model.models import SKETCH
 from mnist_model.preprocessing import preprocess
 from scripts import train
 from tests.strokes import strokes
@@ -59,6 +61,16 @@ def small_model(small_npz, tmp_path_factory):
     with pytest.warns(UserWarning, match="not the canonical MNIST train images"):
         train.main(["--data", str(small_npz), "--epochs", "4", "--out", str(out), "--name", "small"])
     return out / "small"
+
+
+@pytest.fixture(scope="session")
+def small_flagship(small_npz, pen_digits, tmp_path_factory):
+    """A model folder of the flagship's recipe, with little data and for few epochs."""
+    with np.load(small_npz) as arrays:
+        images, labels = arrays["x_train"][:360], arrays["y_train"][:360]
+    folder = tmp_path_factory.mktemp("flagship") / "sketch"
+    training.train(dataclasses.replace(SKETCH, epochs=2, ink=2), images, labels, folder, pen_digits=pen_digits)
+    return folder
 
 
 def missing(what):

@@ -83,27 +83,19 @@ def test_a_run_leaves_a_whole_folder_and_nothing_else(small_model):
     assert [path.name for path in small_model.parent.iterdir()] == ["small"]
 
 
-@pytest.fixture(scope="module")
-def flagship(digits, pen_digits, tmp_path_factory):
-    """A folder of the flagship's recipe, cut short."""
-    folder = tmp_path_factory.mktemp("flagship") / "sketch"
-    training.train(dataclasses.replace(SKETCH, epochs=2, ink=2), *digits, folder, pen_digits=pen_digits)
-    return folder
-
-
-def test_the_flagship_is_trained_on_ink_and_gets_a_detector(flagship):
-    record = json.loads((flagship / "training.json").read_text())
+def test_the_flagship_is_trained_on_ink_and_gets_a_detector(small_flagship):
+    record = json.loads((small_flagship / "training.json").read_text())
     assert record["data"]["training"] == 330 + 2 * 210
     assert record["data"]["validation"] == {"mnist": 30, "ink": 8 * 30}
     assert set(record["validation_accuracy"]) == {"mnist", "ink"}
     assert record["detector"]["others"] == 18 * 14
-    assert json.loads((flagship / "detector.json").read_text()) == {"threshold": record["detector"]["threshold"]}
-    answers = LiteRTModel(flagship / "detector.tflite", outputs=1).probabilities(np.zeros((3, 28, 28), np.uint8))
+    assert json.loads((small_flagship / "detector.json").read_text()) == {"threshold": record["detector"]["threshold"]}
+    answers = LiteRTModel(small_flagship / "detector.tflite", outputs=1).probabilities(np.zeros((3, 28, 28), np.uint8))
     assert answers.shape == (3, 1)
 
 
-def test_what_is_published_is_of_float32_whatever_it_was_trained_in(flagship):
-    model = keras.saving.load_model(flagship / "model.keras")
+def test_what_is_published_is_of_float32_whatever_it_was_trained_in(small_flagship):
+    model = keras.saving.load_model(small_flagship / "model.keras")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
 

@@ -1,0 +1,176 @@
+"""The drawn-digit benchmark: how the ink of writers who were never trained on is read, drawn and photographed in every
+way, how sure the answers are, and what is refused.
+
+The same is done with two others, to tell what each part is worth: the model's twin, trained on MNIST alone, and
+that twin fed the usual way, with the canvas shrunk to 28×28.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageOps
+from sklearn.metrics import roc_auc_score
+from tqdm import tqdm
+
+from mnist_model import ink, model_folder, negatives, photographs, plots
+from mnist_model.evaluation import is_right, measure
+from mnist_model.inference import LiteRTModel
+from mnist_model.preprocessing import SIZE, preprocess
+
+# How `ink.draw` is asked to draw, group by group; what is not named is as it is by default.
+ORDINARY = {}
+CONDITIONS = {
+    "brush": {f"{brush} px": {"brush": brush} for brush in (4, 8, 18, 28, 36)},
+    "size": {f"{round(100 * size)} %": {"size": size} for size in (0.2, 0.35, 0.5, 0.7, 0.9)},
+    "place": {
+        "middle": ORDINARY,
+        "upper left": {"size": 0.3, "place": (0, 0)},
+        "upper right": {"size": 0.3, "place": (1, 0)},
+        "lower left": {"size": 0.3, "place": (0, 1)},
+        "lower right": {"size": 0.3, "place": (1, 1)},
+    },
+    "turn": {f"{turn:+d}°" if turn else "0°": {"turn": turn} for turn in (-15, -12, 0, 12, 15)},
+    "paper": {"light": ORDINARY, "dark": {"light_on_dark": True}},
+}
+PHOTOGRAPHED = 3  # one digit in so many is photographed on each paper, as that takes longer
+NEGATIVES_PER_KIND = 250
+
+
+def evaluate(folder, twin, pen_digits, images, labels):
+    """Run `benchmark`, add what it returns to the `metrics.json` of the folder as "drawn", and draw its picture.
+
+    Returns:
+        The record, which says as well which files were measured, where, and with which versions.
+    """
+    (path,) = model_folder.find(folder, model_folder.METRICS_FILE)
+    measured = [path.with_name(name) for name in model_folder.SERVING_FILES]
+    record = {
+        **benchmark(path.parent, twin, pen_digits, images, labels),
+        "sha256": {each.name: model_folder.sha256(each) for each in measured if each.exists()},
+        **model_folder.provenance("numpy", "pillow", "scikit-learn", "ai-edge-litert", "hershey-fonts"),
+    }
+    plots.draw_drawn(record, path.with_name(model_folder.DRAWN_FILE))
+    model_folder.write_json(path, model_folder.read_json(path) | {"drawn": record})
+    return record
+
+
+def benchmark(folder, twin, pen_digits, images, labels):
+    """Measure a model folder, and its twin, on the ink of the held-out writers and on MNIST.
+
+    Args:
+        folder: the model folder; with a detector, refusals are measured as well.
+        twin: the folder of a model that was trained on MNIST alone, or None.
+        pen_digits: the PenDigits of `ink.load`.
+        images: (N, 28, 28) uint8, MNIST's test images.
+        labels: (N,) integers from 0 to 9.
+
+    Returns:
+        A dict: the held-out "writers" and the number of their "digits" and "photographs"; under "systems" for each its
+        "mnist_test", "ordinary" and "all" (everything drawn), each with accuracy, interval and calibration, and the
+        accuracy by "conditions" and "photographs"; and "refusals".
+    """
+    digits = ink.split(pen_digits)[2]
+    truth = np.array([digit.label for digit in digits])
+    systems = {"this model": (LiteRTModel(model_folder.find(folder, model_folder.LITERT_FILE)[0]), preprocess)}
+    if twin:
+        alone = LiteRTModel(model_folder.find(twin, model_folder.LITERT_FILE)[0])
+        systems |= {"trained on MNIST alone": (alone, preprocess), "the same, canvas shrunk to 28×28": (alone, shrink)}
+
+    pictures, truths = {("mnist_test", ""): list(images)}, {"mnist_test": labels}
+    bar = tqdm(total=sum(map(len, CONDITIONS.values())) + len(photographs.PAPERS), desc="Drawing", disable=None)
+    for group, conditions in CONDITIONS.items():
+        truths[group] = truth
+        for name, settings in conditions.items():
+            pictures[group, name] = [ink.draw(digit.strokes, **settings) for digit in digits]
+            bar.update()
+    truths["photographs"] = truth[::PHOTOGRAPHED]
+    for paper, settings in photographs.PAPERS.items():
+        rng = np.random.default_rng(0)
+        pictures["photographs", paper] = [
+            Image.open(io.BytesIO(photographs.photograph(digit.strokes, rng, **settings)))
+            for digit in digits[::PHOTOGRAPHED]
+        ]
+        bar.update()
+    bar.close()
+
+    seen = {
+        way: {
+            key: pictures[key] if key[0] == "mnist_test" else [way(picture) for picture in pictures[key]]
+            for key in tqdm(pictures, f"Preparing ({way.__name__})", disable=None)
+        }
+        for way in {way: None for _, way in systems.values()}
+    }
+    record = {
+        "writers": list(ink.HELD_OUT_WRITERS),
+        "digits": len(digits),
+        "photographs": len(truths["photographs"]),
+        "systems": {
+            name: _figures({key: model.probabilities(np.stack(part)) for key, part in seen[way].items()}, truths)
+            for name, (model, way) in systems.items()
+        },
+    }
+    if (folder / model_folder.DETECTOR_FILE).exists():
+        record["refusals"] = _refusals(folder, seen[preprocess], digits)
+    return record
+
+
+def shrink(picture):
+    """Return a picture as most demonstrations give it to their model: shrunk to (28, 28) uint8, ink bright."""
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    levels = np.asarray(ImageOps.exif_transpose(image).convert("L").resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+    return 255 - levels if np.median(levels) > 127 else levels
+
+
+def _figures(answers, truths):
+    """Return what `benchmark` says of one system, of whose answers there are (N, 10) for each (group, condition)."""
+    accuracy = {key: round(float(is_right(rows, truths[key[0]]).mean()), 6) for key, rows in answers.items()}
+    drawn = [key for key in answers if key[0] in CONDITIONS]
+    everything = np.concatenate([answers[key] for key in drawn]), np.concatenate([truths[key[0]] for key in drawn])
+    return {
+        "mnist_test": _summary(answers["mnist_test", ""], truths["mnist_test"]),
+        "ordinary": _summary(answers["paper", "light"], truths["paper"]),
+        "all": _summary(*everything),
+        "conditions": {group: {name: accuracy[group, name] for name in CONDITIONS[group]} for group in CONDITIONS},
+        "photographs": {paper: accuracy["photographs", paper] for paper in photographs.PAPERS},
+    }
+
+
+def _summary(probabilities, labels):
+    figures = measure(probabilities, labels)
+    names = ("accuracy_interval", "negative_log_likelihood", "expected_calibration_error")
+    return {"accuracy": round(float(is_right(probabilities, labels).mean()), 6)} | {
+        name: figures[name] for name in names
+    }
+
+
+def _refusals(folder, seen, digits):
+    """Return how much of what is a digit, and of what is none, the detector refuses."""
+    detector = LiteRTModel(folder / model_folder.DETECTOR_FILE, outputs=1)
+    threshold = model_folder.read_json(folder / model_folder.THRESHOLD_FILE)["threshold"]
+    scores = {key: detector.probabilities(np.stack(part))[:, 0] for key, part in seen.items()}
+    others = negatives.varied_drawings(negatives.UNSEEN_KINDS, digits, NEGATIVES_PER_KIND, seed=0)
+    other_scores = detector.probabilities(others)[:, 0]
+    kinds = other_scores.reshape(len(negatives.UNSEEN_KINDS), NEGATIVES_PER_KIND)
+
+    def refused(some):
+        return round(float((some < threshold).mean()), 6)
+
+    drawn = np.concatenate([part for (group, _), part in scores.items() if group in CONDITIONS])
+    right = np.concatenate([scores["mnist_test", ""], drawn])
+    is_digit = np.concatenate([np.ones(len(right)), np.zeros(len(other_scores))])
+    return {
+        "threshold": threshold,
+        "mnist_test": refused(scores["mnist_test", ""]),
+        "ordinary": refused(scores["paper", "light"]),
+        "all": refused(drawn),
+        "conditions": {
+            group: {name: refused(scores[group, name]) for name in CONDITIONS[group]} for group in CONDITIONS
+        },
+        "photographs": {paper: refused(scores["photographs", paper]) for paper in photographs.PAPERS},
+        "no_digits": {
+            kind.__name__.replace("_", " "): refused(part)
+            for kind, part in zip(negatives.UNSEEN_KINDS, kinds, strict=True)
+        },
+        "all_no_digits": refused(other_scores),
+        "auroc": round(float(roc_auc_score(is_digit, np.concatenate([right, other_scores]))), 6),
+    }

@@ -1,0 +1,85 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from mnist_model import drawn, evaluation, model_folder
+from mnist_model.preprocessing import preprocess
+
+
+@pytest.fixture(scope="module")
+def test_set(small_npz):
+    with np.load(small_npz) as arrays:
+        return arrays["x_test"], arrays["y_test"]
+
+
+@pytest.fixture(scope="module")
+def folder(small_flagship, tmp_path_factory):
+    return shutil.copytree(small_flagship, tmp_path_factory.mktemp("measured") / "model")
+
+
+@pytest.fixture(scope="module")
+def record(folder, small_model, pen_digits, test_set):
+    evaluation.evaluate(folder, *test_set)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawn, "NEGATIVES_PER_KIND", 20)
+        return drawn.evaluate(folder, small_model, pen_digits[::3], *test_set)
+
+
+def test_it_measures_on_writers_that_were_not_trained_on(record):
+    assert record["writers"] == [5, 10, 15, 20, 25, 30]
+    assert (record["digits"], record["photographs"]) == (20, 7)
+
+
+def test_every_condition_is_measured_with_every_system(record):
+    assert list(record["systems"]) == ["this model", "trained on MNIST alone", "the same, canvas shrunk to 28×28"]
+    for system in record["systems"].values():
+        assert {group: len(conditions) for group, conditions in system["conditions"].items()} == {
+            **{"brush": 5, "size": 5, "place": 5, "turn": 5},
+            "paper": 2,
+        }
+        assert len(system["photographs"]) == 8
+        shares = [share for conditions in system["conditions"].values() for share in conditions.values()]
+        assert all(0 <= share <= 1 for share in shares)
+        assert system["all"]["accuracy"] == pytest.approx(np.mean(shares), abs=1e-5)
+        assert 0 <= system["ordinary"]["expected_calibration_error"] <= 1
+
+
+def test_preprocessing_is_worth_something(record):
+    systems = record["systems"]
+    alone, shrunk = systems["trained on MNIST alone"], systems["the same, canvas shrunk to 28×28"]
+    assert alone["all"]["accuracy"] > shrunk["all"]["accuracy"] + 0.1
+    assert alone["mnist_test"] == shrunk["mnist_test"]
+
+
+def test_refusals_are_by_kind(record, folder):
+    refusals = record["refusals"]
+    assert len(refusals["no_digits"]) == 12
+    assert refusals["all_no_digits"] == pytest.approx(np.mean(list(refusals["no_digits"].values())), abs=1e-5)
+    assert refusals["threshold"] == json.loads((folder / "detector.json").read_text())["threshold"]
+    assert 0.3 < refusals["auroc"] <= 1
+
+
+def test_the_record_and_its_picture_lie_in_the_folder_and_outlive_another_evaluation(record, folder, test_set):
+    assert (folder / "drawn.png").stat().st_size > 10_000
+    assert json.loads((folder / "metrics.json").read_text())["drawn"] == record
+    assert record["sha256"]["detector.tflite"] == model_folder.sha256(folder / "detector.tflite")
+    assert evaluation.evaluate(folder, *test_set)[0]["drawn"] == record
+
+
+def test_the_record_of_other_files_is_dropped(record, folder, test_set, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    (other / "detector.json").write_text('{"threshold": 0.5}')
+    assert "drawn" not in evaluation.evaluate(other, *test_set)[0]
+
+
+def test_the_usual_way_shrinks_the_canvas_with_ink_bright():
+    canvas = np.full((280, 280), 255, np.uint8)
+    canvas[100:200, 140:160] = 0
+    small = drawn.shrink(canvas)
+    assert small.shape == (28, 28)
+    assert small[15, 14] > 200
+    assert small[2, 2] == 0
+    assert np.array_equal(small, drawn.shrink(255 - canvas))
+    assert not np.array_equal(small, preprocess(canvas))
