@@ -226,7 +226,12 @@ def _served(classifier):
         return f"Served: {what}, not evaluated yet."
     test = classifier.metrics["mnist_test"]
     accuracy = test["accuracy"][model_folder.LITERT_FILE]
-    return f"Served: {what}, which reads {100 * accuracy:.2f} % of {test['images']:,} MNIST test digits."
+    reads = f"{100 * accuracy:.2f} % of {test['images']:,} MNIST test digits"
+    if "drawn" in classifier.metrics:
+        drawn = classifier.metrics["drawn"]
+        share = drawn["systems"]["this model"]["ordinary"]["accuracy"]
+        reads += f" and {100 * share:.2f} % of {drawn['digits']:,} that people drew whom it never saw"
+    return f"Served: {what}, which reads {reads}."
 
 
 def load_classifier():

@@ -65,9 +65,9 @@ def benchmark(folder, twin, pen_digits, images, labels):
         labels: (N,) integers from 0 to 9.
 
     Returns:
-        A dict: the held-out "writers" and the number of their "digits" and "photographs"; under "systems" for each its
-        "mnist_test", "ordinary" and "all" (everything drawn), each with accuracy, interval and calibration, and the
-        accuracy by "conditions" and "photographs"; and "refusals".
+        A dict: which model the "twin" is; the held-out "writers" and the number of their "digits" and "photographs";
+        under "systems" for each its "mnist_test", "ordinary" and "all" (everything drawn), each with accuracy, interval
+        and calibration, and the accuracy by "conditions" and "photographs"; and "refusals".
     """
     digits = ink.split(pen_digits)[2]
     truth = np.array([digit.label for digit in digits])
@@ -101,6 +101,7 @@ def benchmark(folder, twin, pen_digits, images, labels):
         for way in {way: None for _, way in systems.values()}
     }
     record = {
+        "twin": twin and _description(twin),
         "writers": list(ink.HELD_OUT_WRITERS),
         "digits": len(digits),
         "photographs": len(truths["photographs"]),
@@ -112,6 +113,17 @@ def benchmark(folder, twin, pen_digits, images, labels):
     if (folder / model_folder.DETECTOR_FILE).exists():
         record["refusals"] = _refusals(folder, seen[preprocess], digits)
     return record
+
+
+def _description(folder):
+    """Return which model is in a folder."""
+    training, litert = model_folder.find(folder, model_folder.TRAINING_FILE, model_folder.LITERT_FILE)
+    training = model_folder.read_json(training)
+    return {
+        "config": training["config"],
+        "git_commit": training["git_commit"],
+        "sha256": {litert.name: model_folder.sha256(litert)},
+    }
 
 
 def shrink(picture):

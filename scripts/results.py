@@ -1,4 +1,4 @@
-"""Write the README's table of results from the records of model folders: python -m scripts.results [FOLDER...]
+"""Write the README's tables of results from the records of model folders: python -m scripts.results [FOLDER...]
 
 The records of each FOLDER, training.json and metrics.json, are first copied into docs/results, where they stay.
 """
@@ -18,16 +18,44 @@ from scripts import run
 ROOT = Path(__file__).parent.parent
 RECORDS = ROOT / "docs" / "results"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- results: written by scripts.results -->\n", "<!-- end of results -->\n"
+MARKS = {
+    name: (f"<!-- {name}: written by scripts.results -->\n", f"<!-- end of {name} -->\n")
+    for name in ("results", "drawn")
+}
 
 # What the authors of the recipes say of them, on MNIST's test set.
 REPORTED = {"mlp-128": "97–98", "mlp-128-128": "97.05", "mlp-512": "98.04"}
+
+# From the record of one system in the drawn-digit benchmark, see `drawn.benchmark`.
+DRAWN_ROWS = {
+    "MNIST test": lambda system: system["mnist_test"]["accuracy"],
+    "drawn, ordinary brush and size": lambda system: system["ordinary"]["accuracy"],
+    "thinnest brush, 4 px": lambda system: system["conditions"]["brush"]["4 px"],
+    "thickest brush, 36 px": lambda system: system["conditions"]["brush"]["36 px"],
+    "smallest, a fifth of the sheet": lambda system: system["conditions"]["size"]["20 %"],
+    "small in a corner, the worst of four": lambda system: min(
+        accuracy for place, accuracy in system["conditions"]["place"].items() if place != "middle"
+    ),
+    "turned by 12°, the worse of two": lambda system: min(
+        system["conditions"]["turn"][turn] for turn in ("-12°", "+12°")
+    ),
+    "photographed, mean of eight papers": lambda system: statistics.mean(system["photographs"].values()),
+    "photographed, the worst paper": lambda system: min(system["photographs"].values()),
+    "*calibration error*, MNIST test": lambda system: system["mnist_test"]["expected_calibration_error"],
+    "*calibration error*, drawn": lambda system: system["ordinary"]["expected_calibration_error"],
+}
+REFUSAL_ROWS = {
+    "*refused*, of MNIST's test digits": lambda refusals: refusals["mnist_test"],
+    "*refused*, of drawn digits, all conditions": lambda refusals: refusals["all"],
+    "*refused*, of what is no digit": lambda refusals: refusals["all_no_digits"],
+    "*AUROC* of the two, %": lambda refusals: refusals["auroc"],
+}
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m scripts.results",
-        description="Write the README's table of results from the records in docs/results and of the bundled model.",
+        description="Write the README's tables from the records in docs/results and of the bundled model.",
     )
     parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER", help="a model folder to keep the records of")
     for folder in parser.parse_args(argv).folders:
@@ -37,32 +65,41 @@ def main(argv=None):
         for path in paths:
             shutil.copyfile(path, kept / path.name)
     text = README.read_text(encoding="utf-8")
-    README.write_text(with_table(text), encoding="utf-8")
+    README.write_text(with_tables(text), encoding="utf-8")
 
 
-def with_table(text):
-    """Return a text with the table between its marks written anew."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise InputError(f"Expected the marks of the table in README.md. Received: none of {BEGIN.strip()}")
-    return before + BEGIN + table() + END + after
+def with_tables(text):
+    """Return a text with the tables between their marks written anew."""
+    for name, table in (("results", results_table), ("drawn", drawn_table)):
+        begin, end = MARKS[name]
+        before, begin, rest = text.partition(begin)
+        _, end, after = rest.partition(end)
+        if not (begin and end):
+            raise InputError(
+                f"Expected the marks of the tables in README.md. Received: none of {MARKS[name][0].strip()}"
+            )
+        text = before + begin + table() + end + after
+    return text
 
 
-def table():
-    """Return the table of results in Markdown, a row for each recipe: the runs that differ in nothing but the seed."""
-    rows = collections.defaultdict(list)
+def _recipes():
+    """Return the records by recipe: for each a list of (folder, training, metrics) that differ in the seed alone."""
+    recipes = collections.defaultdict(list)
     for folder in [model_folder.PRETRAINED, *sorted(RECORDS.iterdir())]:
         paths = model_folder.find(folder, model_folder.TRAINING_FILE, model_folder.METRICS_FILE)
         training, metrics = map(model_folder.read_json, paths)
         recipe = {name: value for name, value in training["config"].items() if name != "seed"}
-        rows[json.dumps(recipe)].append((folder, training, metrics))
+        recipes[json.dumps(recipe)].append((folder, training, metrics))
+    return recipes.values()
 
+
+def results_table():
+    """Return the table of results in Markdown, a row for each recipe."""
     lines = [
         "| model | parameters | validation, % | MNIST test, % | its author reports | seeds | epochs | seconds | size |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for runs in rows.values():
+    for runs in _recipes():
         folders, trainings, evaluations = zip(*runs, strict=True)
         config = trainings[0]["config"]
         name = f"`{config['model']}`, bundled"
@@ -80,6 +117,23 @@ def table():
             f"{evaluations[0]['bytes']['model.tflite'] / 1000:.0f} kB",
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def drawn_table():
+    """Return in Markdown what the drawn-digit benchmark says of the bundled recipe, a column for each system."""
+    records = [metrics["drawn"] for _, _, metrics in next(iter(_recipes())) if "drawn" in metrics]
+    if not records:
+        return "No record yet.\n"
+    systems = list(records[0]["systems"])
+    lines = [f"| right, % | {' | '.join(systems)} |", "|---|" + "--:|" * len(systems)]
+    for words, share in DRAWN_ROWS.items():
+        of_systems = [[share(record["systems"][system]) for record in records] for system in systems]
+        lines.append(f"| {words} | {' | '.join(_mean_and_spread([100 * x for x in of], 2) for of in of_systems)} |")
+    nothing = " – |" * (len(systems) - 1)
+    for words, share in REFUSAL_ROWS.items():
+        shares = [100 * share(record["refusals"]) for record in records]
+        lines.append(f"| {words} | {_mean_and_spread(shares, 2)} |{nothing}")
     return "\n".join(lines) + "\n"
 
 
