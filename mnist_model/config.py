@@ -42,11 +42,14 @@ class TrainConfig:
     elastic: float = setting(0.0, "how far it is bent, standard deviation in pixels")
     thickness: float = setting(0.0, "greatest share of a pixel by which its strokes are made thicker or thinner")
     ink: int = setting(0, "drawings to make of each pen digit and train on besides MNIST")
+    negatives: int = setting(
+        0, "drawings to make of each kind that is no digit, to train a detector on; 0 for no detector"
+    )
     precision: str = setting("float32", "mixed_bfloat16 is faster where the processor has it", PRECISIONS)
     seed: int = setting(0, "seed of weights, order, augmentation and dropout")
 
     def __post_init__(self):
-        for name, least in (("epochs", 1), ("batch_size", 1), ("ink", 0), ("seed", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("ink", 0), ("negatives", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"Expected {name} of at least {least}. Received: {getattr(self, name)}")
         for name, choices in (

@@ -54,7 +54,7 @@ def sketch(dropout=0.2):
 
 SKETCH = TrainConfig(
     model="sketch",
-    epochs=36,
+    epochs=24,
     batch_size=128,
     learning_rate=0.008,
     schedule="cosine",
@@ -65,6 +65,7 @@ SKETCH = TrainConfig(
     elastic=0.55,
     thickness=0.4,
     ink=12,
+    negatives=3000,
     precision="mixed_bfloat16",
 )
 

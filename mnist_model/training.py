@@ -20,9 +20,7 @@ from mnist_model.models import build_model, network_settings
 CHECKPOINT_FILE = "checkpoint.keras"  # the model with the optimizer's state, after the last whole epoch
 STATE_FILE = "state.json"  # the settings of the run, and its history so far
 
-
 VALIDATION_COPIES = 8  # drawings of each pen digit of the validation writers
-DIGITS_PER_NEGATIVE = 40  # digits the detector is trained on, for each drawing of a kind that is none
 
 
 def train(config, images, labels, folder, *, pen_digits=(), resume=False):
@@ -36,7 +34,7 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
         images: (N, 28, 28) uint8, MNIST's training images; split here into training and validation.
         labels: (N,) integers from 0 to 9.
         folder: the model folder to make.
-        pen_digits: where `config.ink` is not 0, the PenDigits of `ink.load`; split here by writer.
+        pen_digits: the PenDigits of `ink.load`, where `config` has ink or negatives; split here by writer.
         resume: go on from the last whole epoch of an earlier call with the same `config`.
 
     Returns:
@@ -44,7 +42,7 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
 
     Raises:
         InputError: `folder` exists; an unfinished run is there and `resume` is false, or is not and `resume` is true;
-            the run was begun with other settings.
+            the run was begun with other settings; or pen digits are wanted and not given.
     """
     folder = Path(folder)
     model_folder.refuse_existing(folder)
@@ -58,18 +56,17 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
             f"Expected --resume, another name, or {run} removed, as that run is unfinished. Received: {folder.name}"
         )
 
+    if (config.ink or config.negatives) and not pen_digits:
+        raise InputError("Expected pen digits to make drawings of. Received: none")
+
     # Asked now: the checkout may move on while a long run goes.
     provenance = model_folder.provenance("keras", "tensorflow", "numpy", "ai-edge-litert")
     training, validation = data.split_indices(labels, config.validation_split)
-    digits = images[training], labels[training]
     validations = {"mnist": (images[validation], labels[validation])}
     drawings = None
     if config.ink:
-        if not pen_digits:
-            raise InputError(f"Expected pen digits to make drawings of. Received: none, with ink {config.ink}")
         writers = ink.split(pen_digits)
         drawings = ink.varied_drawings(writers[0], config.ink, seed=(config.seed, 0))
-        digits = np.concatenate([digits[0], drawings[0]]), np.concatenate([digits[1], drawings[1]])
         validations["ink"] = ink.varied_drawings(writers[1], VALIDATION_COPIES, seed=0)
     model, history = fit(config, images, labels, drawings=drawings, run=run)
     answers = [(_answers(model, pictures), truth) for pictures, truth in validations.values()]
@@ -81,7 +78,7 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
         "parameters": model.count_params(),
         "data": {
             "images_md5": data.images_md5(images),
-            "training": len(digits[0]),
+            "training": {"mnist": len(training), "ink": len(drawings[0]) if drawings else 0},
             "validation": {kind: len(truth) for kind, (_, truth) in validations.items()},
         },
         "validation_accuracy": {
@@ -98,10 +95,9 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
         record["litert_max_difference"] = export.export_litert(
             model, new / model_folder.LITERT_FILE, images[validation]
         )
-        if config.ink:
-            record["detector"] = _add_detector(
-                new, config, *digits, writers[0], [part for part, _ in validations.values()]
-            )
+        if config.negatives:
+            digits = _joined((images[training], labels[training]), drawings)
+            record["detector"] = _add_detector(new, config, *digits, pen_digits, validations)
         model_folder.write_json(new / model_folder.TRAINING_FILE, record)
         plots.draw_learning_curves(history, new / model_folder.CURVES_FILE)
     shutil.rmtree(run)
@@ -110,14 +106,15 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
 
 def _add_detector(folder, config, images, labels, pen_digits, validations):
     """Train a detector, write it and its threshold into the folder, and return its part of the record."""
-    count = max(1, len(images) // DIGITS_PER_NEGATIVE)
-    others = negatives.varied_drawings(negatives.TRAINING_KINDS, pen_digits, count, seed=(config.seed, 1))
+    others = negatives.varied_drawings(
+        negatives.TRAINING_KINDS, ink.split(pen_digits)[0], config.negatives, seed=(config.seed, 1)
+    )
     begin = time.perf_counter()
     with _precision(config):
         weights = detector.fit(images, labels, others, seed=config.seed).get_weights()
     model = detector.scorer(weights)
-    difference = export.export_litert(model, folder / model_folder.DETECTOR_FILE, validations[0])
-    threshold = detector.threshold(*(_answers(model, pictures)[:, 0] for pictures in validations))
+    difference = export.export_litert(model, folder / model_folder.DETECTOR_FILE, validations["mnist"][0])
+    threshold = detector.threshold(*(_answers(model, pictures)[:, 0] for pictures, _ in validations.values()))
     model_folder.write_json(folder / model_folder.THRESHOLD_FILE, {"threshold": threshold})
     return {
         "digits": len(images),
@@ -150,9 +147,8 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
         training and on the rest, and seconds.
     """
     training, validation = data.split_indices(labels, config.validation_split)
-    to_train, to_validate = (images[training], labels[training]), (images[validation], labels[validation])
-    if drawings:
-        to_train = tuple(np.concatenate(both) for both in zip(to_train, drawings, strict=True))
+    to_train = _joined((images[training], labels[training]), drawings)
+    to_validate = images[validation], labels[validation]
     if config.loss == "categorical_crossentropy":
         to_train, to_validate = (
             (part, keras.utils.to_categorical(truth, 10)) for part, truth in (to_train, to_validate)
@@ -196,6 +192,11 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
     trained = build_model(config)
     trained.set_weights(model.get_weights())
     return trained, history
+
+
+def _joined(pictures, more):
+    """Return (images, labels) with more of both behind them, if there are any."""
+    return tuple(np.concatenate(both) for both in zip(pictures, more, strict=True)) if more else pictures
 
 
 @contextlib.contextmanager

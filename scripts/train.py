@@ -61,7 +61,7 @@ def main(argv=None):
         config = dataclasses.replace(default, **settings)
     folder = out / (name or f"{config.model}-seed{config.seed}")
     images, labels = data.load_train(npz)
-    pen_digits = ink.load(pendigits) if config.ink else ()
+    pen_digits = ink.load(pendigits) if config.ink or config.negatives else ()
     try:
         record = training.train(config, images, labels, folder, pen_digits=pen_digits, resume=resume)
     except KeyboardInterrupt:
