@@ -17,23 +17,24 @@ from mnist_model.evaluation import is_right, measure
 from mnist_model.inference import LiteRTModel
 from mnist_model.preprocessing import SIZE, preprocess
 
-# How `ink.draw` is asked to draw, group by group; what is not named is as it is by default.
-ORDINARY = {}
+# How `ink.draw` is asked to draw: the ordinary way, and what is different in each condition of each group.
+ORDINARY = {"brush": 18, "size": 0.5, "place": (0.5, 0.5), "turn": 0, "light_on_dark": False}
 CONDITIONS = {
     "brush": {f"{brush} px": {"brush": brush} for brush in (4, 8, 18, 28, 36)},
     "size": {f"{round(100 * size)} %": {"size": size} for size in (0.2, 0.35, 0.5, 0.7, 0.9)},
     "place": {
-        "middle": ORDINARY,
+        "middle": {},
         "upper left": {"size": 0.3, "place": (0, 0)},
         "upper right": {"size": 0.3, "place": (1, 0)},
         "lower left": {"size": 0.3, "place": (0, 1)},
         "lower right": {"size": 0.3, "place": (1, 1)},
     },
     "turn": {f"{turn:+d}°" if turn else "0°": {"turn": turn} for turn in (-15, -12, 0, 12, 15)},
-    "paper": {"light": ORDINARY, "dark": {"light_on_dark": True}},
+    "paper": {"light": {}, "dark": {"light_on_dark": True}},
 }
 PHOTOGRAPHED = 3  # one digit in so many is photographed on each paper, as that takes longer
 NEGATIVES_PER_KIND = 250
+MNIST_TEST = "mnist_test"
 
 
 def evaluate(folder, twin, pen_digits, images, labels):
@@ -70,49 +71,56 @@ def benchmark(folder, twin, pen_digits, images, labels):
         and calibration, and the accuracy by "conditions" and "photographs"; and "refusals".
     """
     digits = ink.split(pen_digits)[2]
-    truth = np.array([digit.label for digit in digits])
+    photographed = digits[::PHOTOGRAPHED]
     systems = {"this model": (LiteRTModel(model_folder.find(folder, model_folder.LITERT_FILE)[0]), preprocess)}
     if twin:
         alone = LiteRTModel(model_folder.find(twin, model_folder.LITERT_FILE)[0])
         systems |= {"trained on MNIST alone": (alone, preprocess), "the same, canvas shrunk to 28×28": (alone, shrink)}
+    ways = {way for _, way in systems.values()}
 
-    pictures, truths = {("mnist_test", ""): list(images)}, {"mnist_test": labels}
-    bar = tqdm(total=sum(map(len, CONDITIONS.values())) + len(photographs.PAPERS), desc="Drawing", disable=None)
-    for group, conditions in CONDITIONS.items():
-        truths[group] = truth
-        for name, settings in conditions.items():
-            pictures[group, name] = [ink.draw(digit.strokes, **settings) for digit in digits]
-            bar.update()
-    truths["photographs"] = truth[::PHOTOGRAPHED]
+    # Of each way of drawing what the systems see; the ordinary way is in every group, and drawn once.
+    truths = {MNIST_TEST: labels}
+    seen = {way: {MNIST_TEST: images} for way in ways}
+    drawings = list(dict.fromkeys(_key(each) for conditions in CONDITIONS.values() for each in conditions.values()))
+    bar = tqdm(total=len(drawings) * len(digits) + len(photographs.PAPERS) * len(photographed), disable=None)
+    for key in drawings:
+        _see(key, digits, (ink.draw(digit.strokes, **dict(key)) for digit in digits), seen, truths, bar)
     for paper, settings in photographs.PAPERS.items():
         rng = np.random.default_rng(0)
-        pictures["photographs", paper] = [
-            Image.open(io.BytesIO(photographs.photograph(digit.strokes, rng, **settings)))
-            for digit in digits[::PHOTOGRAPHED]
-        ]
-        bar.update()
+        files = (photographs.photograph(digit.strokes, rng, **settings) for digit in photographed)
+        _see(paper, photographed, (Image.open(io.BytesIO(file)) for file in files), seen, truths, bar)
     bar.close()
 
-    seen = {
-        way: {
-            key: pictures[key] if key[0] == "mnist_test" else [way(picture) for picture in pictures[key]]
-            for key in tqdm(pictures, f"Preparing ({way.__name__})", disable=None)
-        }
-        for way in {way: None for _, way in systems.values()}
-    }
     record = {
         "twin": twin and _description(twin),
         "writers": list(ink.HELD_OUT_WRITERS),
         "digits": len(digits),
-        "photographs": len(truths["photographs"]),
+        "photographs": len(photographed),
         "systems": {
-            name: _figures({key: model.probabilities(np.stack(part)) for key, part in seen[way].items()}, truths)
+            name: _figures({key: model.probabilities(part) for key, part in seen[way].items()}, truths)
             for name, (model, way) in systems.items()
         },
     }
     if (folder / model_folder.DETECTOR_FILE).exists():
         record["refusals"] = _refusals(folder, seen[preprocess], digits)
     return record
+
+
+def _key(different):
+    """Return the settings of a way of drawing as a key, a tuple; the keys of photographs are the papers' names."""
+    return tuple((ORDINARY | different).items())
+
+
+def _see(key, digits, pictures, seen, truths, bar):
+    """Put under `key` what each way of preparing makes of the pictures, and what the digits in them are."""
+    prepared = {way: [] for way in seen}
+    for picture in pictures:
+        for way, images in prepared.items():
+            images.append(way(picture))
+        bar.update()
+    for way, images in prepared.items():
+        seen[way][key] = np.stack(images)
+    truths[key] = np.array([digit.label for digit in digits])
 
 
 def _description(folder):
@@ -134,16 +142,26 @@ def shrink(picture):
 
 
 def _figures(answers, truths):
-    """Return what `benchmark` says of one system, of whose answers there are (N, 10) for each (group, condition)."""
-    accuracy = {key: round(float(is_right(rows, truths[key[0]]).mean()), 6) for key, rows in answers.items()}
-    drawn = [key for key in answers if key[0] in CONDITIONS]
-    everything = np.concatenate([answers[key] for key in drawn]), np.concatenate([truths[key[0]] for key in drawn])
+    """Return what `benchmark` says of one system, of whose answers there are (N, 10) for each key."""
+    accuracy = {key: round(float(is_right(rows, truths[key]).mean()), 6) for key, rows in answers.items()}
+    drawn = [key for key in answers if isinstance(key, tuple)]
+    everything = np.concatenate([answers[key] for key in drawn]), np.concatenate([truths[key] for key in drawn])
     return {
-        "mnist_test": _summary(answers["mnist_test", ""], truths["mnist_test"]),
-        "ordinary": _summary(answers["paper", "light"], truths["paper"]),
+        "mnist_test": _summary(answers[MNIST_TEST], truths[MNIST_TEST]),
+        "ordinary": _summary(answers[_key({})], truths[_key({})]),
         "all": _summary(*everything),
-        "conditions": {group: {name: accuracy[group, name] for name in CONDITIONS[group]} for group in CONDITIONS},
-        "photographs": {paper: accuracy["photographs", paper] for paper in photographs.PAPERS},
+        **_by_condition(accuracy),
+    }
+
+
+def _by_condition(figures):
+    """Return the figures by key as figures by group and condition, and by photograph."""
+    return {
+        "conditions": {
+            group: {name: figures[_key(different)] for name, different in conditions.items()}
+            for group, conditions in CONDITIONS.items()
+        },
+        "photographs": {paper: figures[paper] for paper in photographs.PAPERS},
     }
 
 
@@ -159,7 +177,7 @@ def _refusals(folder, seen, digits):
     """Return how much of what is a digit, and of what is none, the detector refuses."""
     detector = LiteRTModel(folder / model_folder.DETECTOR_FILE, outputs=1)
     threshold = model_folder.read_json(folder / model_folder.THRESHOLD_FILE)["threshold"]
-    scores = {key: detector.probabilities(np.stack(part))[:, 0] for key, part in seen.items()}
+    scores = {key: detector.probabilities(images)[:, 0] for key, images in seen.items()}
     others = negatives.varied_drawings(negatives.UNSEEN_KINDS, digits, NEGATIVES_PER_KIND, seed=0)
     other_scores = detector.probabilities(others)[:, 0]
     kinds = other_scores.reshape(len(negatives.UNSEEN_KINDS), NEGATIVES_PER_KIND)
@@ -167,22 +185,19 @@ def _refusals(folder, seen, digits):
     def refused(some):
         return round(float((some < threshold).mean()), 6)
 
-    drawn = np.concatenate([part for (group, _), part in scores.items() if group in CONDITIONS])
-    right = np.concatenate([scores["mnist_test", ""], drawn])
-    is_digit = np.concatenate([np.ones(len(right)), np.zeros(len(other_scores))])
+    drawn = np.concatenate([part for key, part in scores.items() if isinstance(key, tuple)])
+    digit_scores = np.concatenate([scores[MNIST_TEST], drawn])
+    is_digit = np.concatenate([np.ones(len(digit_scores)), np.zeros(len(other_scores))])
     return {
         "threshold": threshold,
-        "mnist_test": refused(scores["mnist_test", ""]),
-        "ordinary": refused(scores["paper", "light"]),
+        "mnist_test": refused(scores[MNIST_TEST]),
+        "ordinary": refused(scores[_key({})]),
         "all": refused(drawn),
-        "conditions": {
-            group: {name: refused(scores[group, name]) for name in CONDITIONS[group]} for group in CONDITIONS
-        },
-        "photographs": {paper: refused(scores["photographs", paper]) for paper in photographs.PAPERS},
+        **_by_condition({key: refused(part) for key, part in scores.items()}),
         "no_digits": {
             kind.__name__.replace("_", " "): refused(part)
             for kind, part in zip(negatives.UNSEEN_KINDS, kinds, strict=True)
         },
         "all_no_digits": refused(other_scores),
-        "auroc": round(float(roc_auc_score(is_digit, np.concatenate([right, other_scores]))), 6),
+        "auroc": round(float(roc_auc_score(is_digit, np.concatenate([digit_scores, other_scores]))), 6),
     }
