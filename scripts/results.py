@@ -126,12 +126,12 @@ def drawn_table():
     if not records:
         return "No record yet.\n"
     systems = list(records[0]["systems"])
-    lines = [f"| right, % | {' | '.join(systems)} |", "|---|" + "--:|" * len(systems)]
+    lines = [f"| right, or *as named*, in % | {' | '.join(systems)} |", "|---|" + "--:|" * len(systems)]
     for words, share in DRAWN_ROWS.items():
         of_systems = [[share(record["systems"][system]) for record in records] for system in systems]
         lines.append(f"| {words} | {' | '.join(_mean_and_spread([100 * x for x in of], 2) for of in of_systems)} |")
     nothing = " – |" * (len(systems) - 1)
-    for words, share in REFUSAL_ROWS.items():
+    for words, share in REFUSAL_ROWS.items() if "refusals" in records[0] else ():
         shares = [100 * share(record["refusals"]) for record in records]
         lines.append(f"| {words} | {_mean_and_spread(shares, 2)} |{nothing}")
     return "\n".join(lines) + "\n"

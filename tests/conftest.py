@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mnist_model import ink, training
+from mnist_model import ink, model_folder, training
 from mnist_model.models import SKETCH
 from mnist_model.preprocessing import preprocess
 from scripts import train
@@ -72,6 +72,15 @@ def small_flagship(small_npz, pen_digits, tmp_path_factory):
     training.train(
         dataclasses.replace(SKETCH, epochs=2, ink=2, negatives=18), images, labels, folder, pen_digits=pen_digits
     )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def refusing_model(small_model, small_flagship, tmp_path_factory):
+    """A model folder whose detector takes nothing for a digit."""
+    folder = shutil.copytree(small_model, tmp_path_factory.mktemp("refusing") / "model")
+    shutil.copy(small_flagship / model_folder.DETECTOR_FILE, folder)
+    model_folder.write_json(folder / model_folder.THRESHOLD_FILE, {"threshold": 1.5})
     return folder
 
 

@@ -67,13 +67,13 @@ class Visitor:
 def open_page(browser, page_url):
     contexts = []
 
-    def open_page(touch=False, **options):
+    def open_page(touch=False, url=page_url, **options):
         context = browser.new_context(**({**PHONE, **options} if touch else options))
         contexts.append(context)
         page = context.new_page()
         page.requests = []
         page.on("request", lambda request: page.requests.append(request.url))
-        page.goto(page_url)
+        page.goto(url)
         page.wait_for_selector('#pad button[aria-label="Brush Size"]', timeout=30000)
         return Visitor(page, touch)
 
@@ -187,6 +187,21 @@ def test_strokes_of_pen_writers_are_read(open_page, touch):
                 wrong.append((digit, visitor.digit.inner_text()))
             visitor.clear()
     assert len(wrong) <= 1, wrong
+
+
+def test_what_is_no_digit_is_said_in_words_and_the_bars_stay(open_page, refusing_model, tmp_path):
+    with serving(["app.py"], MODEL_ID=str(refusing_model)) as (_, url):
+        visitor = open_page(url=url)
+        visitor.draw(place(strokes(3), height=60, left=30, top=20))
+        expect(visitor.answer).to_contain_text("This does not look like a digit", timeout=15000)
+        shares = [float(text.strip("> %")) for text in visitor.page.locator("#bars .percent").all_inner_texts()]
+        assert sum(shares) == pytest.approx(100, abs=1)
+        assert max(shares) > 20
+        expect(visitor.page.locator("#bars .first")).to_have_count(0)
+        result = Client(url, verbose=False).predict(
+            saved(Image.fromarray(drawing(3)), tmp_path / "three.png"), api_name="/predict_image"
+        )
+        assert label_of(result) is None
 
 
 @pytest.fixture(scope="module")

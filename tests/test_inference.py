@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 import threading
@@ -76,6 +77,25 @@ def test_its_metrics_were_measured_on_the_files_beside_them(classifier):
     training = model_folder.read_json(classifier.folder / "training.json")
     assert "+changes" not in training["git_commit"]
     assert "+changes" not in classifier.metrics["git_commit"]
+
+
+def test_what_is_no_digit_is_refused_with_its_probabilities(small_model, refusing_model):
+    picture = drawing(3)
+    plain = DigitClassifier.from_pretrained(small_model).predict(picture)
+    refusing = DigitClassifier.from_pretrained(refusing_model)
+    refused, blank = refusing.predict_batch([picture, np.zeros((28, 28), np.uint8)])
+    assert (refused.digit, refused.status, str(refused)) == (None, "not_a_digit", "not a digit")
+    assert refused.confidence == pytest.approx(plain.confidence)
+    assert np.allclose(refused.probabilities, plain.probabilities)
+    assert np.array_equal(refused.image, plain.image)
+    assert blank.status == "blank"
+
+
+def test_a_detector_without_its_threshold_is_refused(refusing_model, tmp_path):
+    folder = shutil.copytree(refusing_model, tmp_path / "model")
+    (folder / "detector.json").unlink()
+    with pytest.raises(InputError, match="Expected a model folder with detector.json"):
+        DigitClassifier.from_pretrained(folder)
 
 
 def test_a_folder_without_metrics_serves_too(small_model):
