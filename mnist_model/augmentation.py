@@ -31,7 +31,7 @@ class AugmentedBatches(keras.utils.PyDataset):
         self, images, labels, *, batch_size, seed, rotation=0, zoom=0, shear=0, shift=0, elastic=0, thickness=0
     ):
         super().__init__()
-        self.images = images.astype(np.float32)
+        self.images = images
         self.labels = labels
         self.batch_size = batch_size
         self.seed = seed
@@ -55,7 +55,7 @@ class AugmentedBatches(keras.utils.PyDataset):
     def __getitem__(self, index):
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        images = self.images[chosen]
+        images = self.images[chosen].astype(np.float32)
         if any(self.affine.values()) or self.elastic:
             fields = sampling_points(rng, len(images), **self.affine)
             if self.elastic:
