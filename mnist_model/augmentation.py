@@ -66,6 +66,12 @@ class AugmentedBatches(keras.utils.PyDataset):
         return images[..., np.newaxis], self.labels[chosen]
 
 
+def augmented_batches(images, labels, config):
+    """Return the AugmentedBatches that a TrainConfig describes."""
+    names = ("batch_size", "seed", "rotation", "zoom", "shear", "shift", "elastic", "thickness")
+    return AugmentedBatches(images, labels, **{name: getattr(config, name) for name in names})
+
+
 def sampling_points(rng, count, *, rotation, zoom, shear, shift):
     """Return the points of the original that random affine maps take each pixel from: (2, count, 28, 28), rows first.
 

@@ -4,16 +4,15 @@ It is trained on digits and on drawings that are none, which have a class of the
 Hendrycks et al., Deep Anomaly Detection with Outlier Exposure, 2019, https://arxiv.org/abs/1812.04606.
 """
 
+import dataclasses
+
 import keras
 import numpy as np
 
-from mnist_model.augmentation import AugmentedBatches
-from mnist_model.models import digit_or_not
+from mnist_model.augmentation import augmented_batches
+from mnist_model.models import DIGIT_OR_NOT, compile_model, digit_or_not
 
 NO_DIGIT = 10  # label of what is none
-EPOCHS = 8
-BATCH_SIZE = 128
-LEARNING_RATE = 0.008
 REFUSED = 0.0025  # share of the validation digits of each kind that the threshold may refuse
 
 
@@ -30,31 +29,15 @@ def fit(images, labels, others, *, seed, verbose="auto"):
     Returns:
         A Keras model, (N, 28, 28, 1) grey levels -> (N, 11) probabilities: see `models.digit_or_not`.
     """
-    batches = AugmentedBatches(
-        np.concatenate([images, others]),
-        np.concatenate([labels, np.full(len(others), NO_DIGIT, labels.dtype)]),
-        batch_size=BATCH_SIZE,
-        seed=seed,
-        rotation=8,
-        zoom=0.1,
-        shear=0.12,
-        shift=1.5,
-        elastic=0.6,
-        thickness=0.4,
-    )
+    config = dataclasses.replace(DIGIT_OR_NOT, seed=seed)
+    images = np.concatenate([images, others])
+    labels = np.concatenate([labels, np.full(len(others), NO_DIGIT, labels.dtype)])
+    batches = augmented_batches(images, labels, config)
     keras.utils.set_random_seed(seed)
     model = digit_or_not()
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=LEARNING_RATE / 20,
-        warmup_target=LEARNING_RATE,
-        warmup_steps=len(batches),
-        decay_steps=(EPOCHS - 1) * len(batches),
-    )
-    model.compile(
-        keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
-    )
+    compile_model(model, config, len(batches))
     begin = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(batches, "epoch", epoch))
-    model.fit(batches, shuffle=False, epochs=EPOCHS, callbacks=[begin], verbose=verbose)
+    model.fit(batches, shuffle=False, epochs=config.epochs, callbacks=[begin], verbose=verbose)
     return model
 
 

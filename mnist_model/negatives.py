@@ -288,7 +288,7 @@ def _turned(strokes, angle):
     return [stroke @ np.array([[cos, sin], [-sin, cos]]) for stroke in strokes]
 
 
-def _smooth(points, steps=6):
+def _smooth(points):
     """Round the corners of a line by cutting them, three times (G. Chaikin, 1974)."""
     for _ in range(3):
         points = np.stack([0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], axis=1)

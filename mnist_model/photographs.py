@@ -14,7 +14,6 @@ WIDTH, HEIGHT = 480, 640
 INKS = {
     "black": (40, 40, 45),
     "blue": (45, 65, 150),
-    "red": (175, 45, 50),
     "pencil": (125, 125, 128),
 }
 ORIENTATION = 0x0112  # the EXIF tag that says how a picture is turned

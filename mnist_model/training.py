@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import os
 import shutil
 import time
@@ -12,10 +11,10 @@ import keras
 import numpy as np
 
 from mnist_model import calibration, data, detector, export, ink, model_folder, negatives, plots
-from mnist_model.augmentation import AugmentedBatches
+from mnist_model.augmentation import augmented_batches
 from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
-from mnist_model.models import build_model, network_settings
+from mnist_model.models import build_model, compile_model, network_settings
 
 CHECKPOINT_FILE = "checkpoint.keras"  # the model with the optimizer's state, after the last whole epoch
 STATE_FILE = "state.json"  # the settings of the run, and its history so far
@@ -153,17 +152,7 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
         to_train, to_validate = (
             (part, keras.utils.to_categorical(truth, 10)) for part, truth in (to_train, to_validate)
         )
-    batches = AugmentedBatches(
-        *to_train,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        rotation=config.rotation,
-        zoom=config.zoom,
-        shear=config.shear,
-        shift=config.shift,
-        elastic=config.elastic,
-        thickness=config.thickness,
-    )
+    batches = augmented_batches(*to_train, config)
     keras.utils.set_random_seed(config.seed)
     if run and (run / CHECKPOINT_FILE).exists():
         model = keras.saving.load_model(run / CHECKPOINT_FILE)
@@ -171,7 +160,8 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
         history = model_folder.read_json(run / STATE_FILE)["history"][:epochs_done]
     else:
         with _precision(config):
-            model = _compiled(config, len(batches))
+            model = build_model(config)
+            compile_model(model, config, len(batches))
         history = []
 
     own = [_Epochs(config.seed, batches, history)]
@@ -221,30 +211,6 @@ def resumed_config(folder):
     if not state.exists():
         raise InputError(f"Expected an unfinished run to resume. Received: {folder}, which has none")
     return TrainConfig(**model_folder.read_json(state)["config"])
-
-
-def _compiled(config, steps_per_epoch):
-    rate = config.learning_rate
-    if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=rate / 20,
-            warmup_target=rate,
-            warmup_steps=steps_per_epoch,
-            decay_steps=max(1, (config.epochs - 1) * steps_per_epoch),
-        )
-    optimizers = {
-        "adam": keras.optimizers.Adam,
-        "rmsprop": keras.optimizers.RMSprop,
-        "sgd": functools.partial(keras.optimizers.SGD, momentum=0.9, nesterov=True),
-    }
-    model = build_model(config)
-    model.compile(
-        optimizers[config.optimizer](rate),
-        config.loss,
-        metrics=["accuracy"],
-        jit_compile=False,  # on a CPU, XLA makes small nets 1.5 times slower
-    )
-    return model
 
 
 class _Epochs(keras.callbacks.Callback):
