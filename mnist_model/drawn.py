@@ -68,7 +68,7 @@ def benchmark(folder, twin, pen_digits, images, labels):
     Returns:
         A dict: which model the "twin" is; the held-out "writers" and the number of their "digits" and "photographs";
         under "systems" for each its "mnist_test", "ordinary" and "all" (everything drawn), each with accuracy, interval
-        and calibration, and the accuracy by "conditions" and "photographs"; and "refusals".
+        and calibration, and the accuracy by "conditions", group by group; and "refusals".
     """
     digits = ink.split(pen_digits)[2]
     photographed = digits[::PHOTOGRAPHED]
@@ -150,18 +150,18 @@ def _figures(answers, truths):
         "mnist_test": _summary(answers[MNIST_TEST], truths[MNIST_TEST]),
         "ordinary": _summary(answers[_key({})], truths[_key({})]),
         "all": _summary(*everything),
-        **_by_condition(accuracy),
+        "conditions": _by_condition(accuracy),
     }
 
 
 def _by_condition(figures):
-    """Return the figures by key as figures by group and condition, and by photograph."""
+    """Return the figures by key as figures by group and condition."""
     return {
-        "conditions": {
+        **{
             group: {name: figures[_key(different)] for name, different in conditions.items()}
             for group, conditions in CONDITIONS.items()
         },
-        "photographs": {paper: figures[paper] for paper in photographs.PAPERS},
+        "photograph": {paper: figures[paper] for paper in photographs.PAPERS},
     }
 
 
@@ -193,7 +193,7 @@ def _refusals(folder, seen, digits):
         "mnist_test": refused(scores[MNIST_TEST]),
         "ordinary": refused(scores[_key({})]),
         "all": refused(drawn),
-        **_by_condition({key: refused(part) for key, part in scores.items()}),
+        "conditions": _by_condition({key: refused(part) for key, part in scores.items()}),
         "no_digits": {
             kind.__name__.replace("_", " "): refused(part)
             for kind, part in zip(negatives.UNSEEN_KINDS, kinds, strict=True)

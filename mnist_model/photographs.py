@@ -36,8 +36,7 @@ def uneven_light(rng, shape):
 def border_shadow(rng, shape):
     """The shadow of a hand, or of the camera, over one border, with a soft edge."""
     y, x = np.meshgrid(np.linspace(0, 1, shape[0]), np.linspace(0, 1, shape[1]), indexing="ij")
-    depth = [x, 1 - x, y, 1 - y][rng.integers(4)]
-    along = y if depth is x else x
+    depth, along = [(x, y), (1 - x, y), (y, x), (1 - y, x)][rng.integers(4)]
     edge = rng.uniform(0.08, 0.18) + rng.uniform(-0.1, 0.1) * (along - 0.5)
     darkness = rng.uniform(0.35, 0.6)
     return uneven_light(rng, shape) * (1 - darkness / (1 + np.exp((depth - edge) / rng.uniform(0.005, 0.03))))

@@ -114,7 +114,6 @@ def draw_drawn(record, path):
             group: {name: each["conditions"][group] for name, each in systems.items()}
             for group in next(iter(systems.values()))["conditions"]
         },
-        "photograph": {name: each["photographs"] for name, each in systems.items()},
     }
     rows = [(group, condition) for group, of in groups.items() for condition in next(iter(of.values()))]
     heights = range(len(rows))

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 SIZE = 28  # side of MNIST's images, in pixels
 BOX = 20  # longer side of the digit in them, in pixels
@@ -24,10 +24,12 @@ MIN_CONTRAST_TO_NOISE = 5  # least difference of ink and paper, in standard devi
 MIN_PHOTOGRAPH = 32  # shorter side, in pixels; in a smaller picture a stroke may be as wide as a shadow
 LINE_LEVEL = 0.1  # least ink of a ruled line
 MAX_SLOPE = 0.06  # of such a line
+MAX_LINE = 0.015  # how thick such a line may be, as a fraction of the picture's longer side
 PARTS_SIDE = 256  # longer side of the picture in which connected parts are told apart
 MAX_CONTACT = 0.3  # how much of its longer side a digit may have along the border
 MIN_SIDE = 0.06  # least longer side of a digit, as a fraction of the picture's
 MIN_PART = 0.2  # least longer side of a part of a digit, as a fraction of the largest part's
+PART_LEVEL = 0.6  # how much ink, as a fraction of full ink, there is in some place of each part of a digit
 
 
 class PictureError(ValueError):
@@ -116,12 +118,14 @@ def _ink(grey):
     if np.ptp(grey) < MIN_CONTRAST:
         return blank
     dark = grey < _otsu_threshold(grey)
-    border = np.concatenate([dark[0], dark[-1], dark[:, 0], dark[:, -1]])
-    # Paper is what most of the picture, and most of its border, is made of.
-    if dark.mean() + border.mean() > 1:
+    if _is_paper(dark):
         dark, grey = ~dark, 255 - grey
     photograph = _noise(grey[~dark]) > 0 and min(grey.shape) >= MIN_PHOTOGRAPH
     if photograph:
+        # Half of the paper may lie in the shade: ink is what is darker, or lighter, than its surroundings.
+        relative = grey - _surroundings(grey)
+        if _is_paper(relative < _otsu_threshold(relative)):
+            grey = 255 - grey
         grey = grey * (255 / np.maximum(_light(grey), 1))
         dark = grey < _otsu_threshold(grey)
     paper, noise = np.median(grey[~dark]), _noise(grey[~dark])
@@ -133,9 +137,21 @@ def _ink(grey):
     return _without_lines_and_specks(ink) if photograph else ink
 
 
+def _is_paper(mask):
+    """Return whether a mask is of the paper, of which most of a picture, and most of its border, is made."""
+    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return mask.mean() + border.mean() > 1
+
+
 def _noise(paper):
     """Return the standard deviation of grey levels, by their median absolute deviation; 0 for paper that was drawn."""
     return 1.4826 * np.median(np.abs(paper - np.median(paper)))
+
+
+def _surroundings(grey):
+    """Return the mean of the grey levels around each place, (H, W)."""
+    image = Image.fromarray(grey.astype(np.uint8))
+    return np.asarray(image.filter(ImageFilter.BoxBlur(min(grey.shape) // 4)), np.float32)
 
 
 def _light(grey):
@@ -176,11 +192,15 @@ def _without_lines_and_specks(ink):
     along_border = np.bincount(part, on_border, count)
     across = ((low == 0) & (high == [[height - 1], [width - 1]])).any(axis=0)
     # A shadow lies along the border, and what is left of a line goes across; a digit touches it with a stroke's end.
-    may_be_digit = (along_border <= MAX_CONTACT * side) & ~across & (side >= MIN_SIDE * max(height, width))
-    area = np.bincount(part) * (may_be_digit if may_be_digit.any() else 1)
+    may_be_digit = (side >= MIN_SIDE * max(height, width)) & (along_border <= side)
+    likely = may_be_digit & (along_border <= MAX_CONTACT * side) & ~across
+    area = np.bincount(part) * (likely if likely.any() else may_be_digit)
     largest = area.argmax()
-    # With it goes what is inside the picture and no speck: the bar of a 5, the second stroke of a 4.
-    kept = (along_border == 0) & (side >= MIN_PART * side[largest])
+    if not area[largest]:
+        return np.zeros_like(ink)
+    # With it goes what is inside the picture, no speck, and dark: the bar of a 5, the second stroke of a 4.
+    dark = np.bincount(part, _pooled(ink > PART_LEVEL, factor)[rows, columns], count) > 0
+    kept = (along_border == 0) & (side >= MIN_PART * side[largest]) & dark
     kept[largest] = True
     where = np.zeros(labels.shape, bool)
     where[rows, columns] = kept[part]
@@ -217,33 +237,48 @@ def _without_lines(ink):
     """Remove the lines that run across the whole picture, more or less level; where a stroke crosses one, it stays."""
     mask = ink > LINE_LEVEL
     height, width = mask.shape
-    columns = np.linspace(0, width - 1, min(width, 128)).round().astype(int)
-    outer = -(-len(columns) // 16)
-    best, slope = np.zeros(0, int), 0.0
-    for candidate in np.linspace(-MAX_SLOPE, MAX_SLOPE, 41):
-        rows = np.round(np.arange(height)[:, np.newaxis] + candidate * (columns - width / 2)).astype(int)
-        along = mask[rows.clip(0, height - 1), columns] & (rows >= 0) & (rows < height)
-        # From border to border: no stroke of a digit that is in the picture whole does that.
-        ends = np.minimum(along[:, :outer].mean(axis=1), along[:, -outer:].mean(axis=1))
-        lines = np.flatnonzero((along.mean(axis=1) > 0.7) & (ends > 0.6))
-        if len(lines) > len(best):
-            best, slope = lines, candidate
-    if not len(best):
+    places, columns = np.arange(height)[:, np.newaxis], np.arange(width)
+    above = np.maximum.accumulate(np.where(mask, -1, places), axis=0)
+    below = np.minimum.accumulate(np.where(mask, height, places)[::-1], axis=0)[::-1]
+    thickness = below - above - 1  # of the run of ink in the column
+    thin = mask & (thickness <= max(3, MAX_LINE * max(height, width)))
+    lines, slope = _find_lines(mask, thin)
+    if not len(lines):
         return ink
-    columns = np.arange(width)
-    rows = np.round(best[:, np.newaxis] + slope * (columns - width / 2)).astype(int)
+    rows = np.round(lines[:, np.newaxis] + slope * (columns - width / 2)).astype(int)
     inside = (rows >= 0) & (rows < height)
     on_line = np.zeros_like(mask)
     on_line[rows[inside], np.broadcast_to(columns, rows.shape)[inside]] = True
-    on_line &= mask
-    # A run of ink in a column that is as thick and as pale as the lines is a line's own.
-    places = np.arange(height)[:, np.newaxis]
-    above = np.maximum.accumulate(np.where(mask, -1, places), axis=0)
-    below = np.minimum.accumulate(np.where(mask, height, places)[::-1], axis=0)[::-1]
-    thickness = below - above - 1
+    on_line &= thin
+    # A run that is as thick and as pale as the lines is a line's own.
     alike = mask & (thickness <= 1.5 * np.median(thickness[on_line]) + 1) & (ink <= 1.4 * np.median(ink[on_line]))
     runs = above * width + columns  # a number for each run, the same from its top to its bottom
     return np.where(alike & np.isin(runs, runs[on_line & alike]), 0, ink)
+
+
+def _find_lines(mask, thin):
+    """Return the rows in which lines cross the middle column, and the slope that they share.
+
+    A line runs along the mask from border to border, also through the digit and a shadow, and is mostly thin.
+    """
+    width = mask.shape[1]
+    columns = np.linspace(0, width - 1, min(width, 64)).round().astype(int)
+    outer = -(-len(columns) // 16)
+    reach = int(np.ceil(MAX_SLOPE * width / 2))
+    padding = ((reach, reach), (0, 0))
+    mask, thin = np.pad(mask[:, columns], padding), np.pad(thin[:, columns], padding)
+    level = np.arange(mask.size).reshape(mask.shape)[reach:-reach]
+    best, slope = np.zeros(0, int), 0.0
+    for candidate in np.linspace(-MAX_SLOPE, MAX_SLOPE, 31):
+        places = level + np.round(candidate * (columns - width / 2)).astype(int) * len(columns)
+        along = mask.take(places)
+        lines = np.flatnonzero(along.mean(axis=1) > 0.7)
+        # No stroke of a digit that is in the picture whole reaches both borders.
+        ends = np.minimum(along[lines, :outer].mean(axis=1), along[lines, -outer:].mean(axis=1))
+        lines = lines[(ends > 0.6) & (thin.take(places[lines]).mean(axis=1) > 0.5)]
+        if len(lines) > len(best):
+            best, slope = lines, candidate
+    return best, slope
 
 
 def _otsu_threshold(grey):

@@ -25,6 +25,8 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     if arguments.drawn and arguments.other:
         parser.error("--drawn measures one folder")
+    if arguments.twin and not arguments.drawn:
+        parser.error("--twin is for --drawn")
     images, labels = data.load_test(arguments.data)
     pen_digits = ink.load(arguments.pendigits) if arguments.drawn else ()
     folders = [folder for folder in (arguments.folder, arguments.other) if folder]
@@ -63,10 +65,9 @@ def _print_drawn(record):
         _print_row(name, [1 - each[name]["accuracy"] for each in systems])
         _print_row("  calibration error", [each[name]["expected_calibration_error"] for each in systems])
     first = next(iter(systems))
-    for group, conditions in {**first["conditions"], "photograph": first["photographs"]}.items():
+    for group, conditions in first["conditions"].items():
         for condition in conditions:
-            of_group = [each["photographs"] if group == "photograph" else each["conditions"][group] for each in systems]
-            _print_row(f"{group}, {condition}", [1 - accuracy[condition] for accuracy in of_group])
+            _print_row(f"{group}, {condition}", [1 - each["conditions"][group][condition] for each in systems])
     if "refusals" in record:
         refusals = record["refusals"]
         print("\n  refused, in %")

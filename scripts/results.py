@@ -39,8 +39,8 @@ DRAWN_ROWS = {
     "turned by 12°, the worse of two": lambda system: min(
         system["conditions"]["turn"][turn] for turn in ("-12°", "+12°")
     ),
-    "photographed, mean of eight papers": lambda system: statistics.mean(system["photographs"].values()),
-    "photographed, the worst paper": lambda system: min(system["photographs"].values()),
+    "photographed, mean of eight papers": lambda system: statistics.mean(system["conditions"]["photograph"].values()),
+    "photographed, the worst paper": lambda system: min(system["conditions"]["photograph"].values()),
     "*calibration error*, MNIST test": lambda system: system["mnist_test"]["expected_calibration_error"],
     "*calibration error*, drawn": lambda system: system["ordinary"]["expected_calibration_error"],
 }

@@ -39,6 +39,28 @@ def test_paper_without_a_digit_is_blank(paper):
     assert not any(preprocess(opened(photograph([], rng, **PAPERS[paper]))).any() for _ in range(4))
 
 
+@pytest.mark.parametrize("shaded", [0.3, 0.55, 0.8])
+def test_a_digit_is_read_where_half_of_the_paper_lies_in_the_shade(shaded):
+    def shade(rng, shape):
+        return np.where(np.arange(shape[1]) < shaded * shape[1], 0.45, 0.95) * np.ones(shape)
+
+    picture = opened(photograph(strokes(2), np.random.default_rng(0), light=shade))
+    assert CLASSIFIER.predict(picture).probabilities.argmax() == 2
+
+
+def test_a_shadow_along_squared_paper_takes_no_stroke_of_the_digit_with_it():
+    def shade(rng, shape):
+        across = np.linspace(0, 1, shape[1])
+        return np.broadcast_to(1 - 0.4 / (1 + np.exp((0.88 - across) / 0.01)), shape)
+
+    def read(seed, lines):
+        rng = np.random.default_rng(seed)
+        return preprocess(opened(photograph(strokes(4), rng, pen="blue", light=shade, lines=lines)))
+
+    for seed in range(6):
+        assert np.abs(read(seed, True) - read(seed, False).astype(float)).mean() < 8
+
+
 def test_a_digit_that_touches_the_border_is_read():
     rng = np.random.default_rng(0)
     paper = np.asarray(ImageOps.exif_transpose(opened(photograph(strokes(7), rng, light=photographs.uneven_light))))
