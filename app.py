@@ -1,6 +1,7 @@
 """The page: draw a digit, or give a picture of one, and see it read. Start it with: python app.py
 
-The environment variable MODEL_ID names the model folder to serve instead of the bundled one.
+The environment variable MODEL_ID names the model to serve instead of the bundled one: a repo on the Hub, user/name, of
+which MODEL_REVISION may name a branch, tag or commit; or a model folder.
 """
 
 import base64
@@ -16,6 +17,7 @@ from PIL import Image
 
 from mnist_model import DigitClassifier, model_folder
 from mnist_model.errors import InputError
+from mnist_model.hub import UnreachableError
 from mnist_model.preprocessing import PictureError
 
 CANVAS = 400  # side of the pad's canvas, in pixels: more looks smoother, and makes every answer wait longer
@@ -220,10 +222,9 @@ def _seen(prediction):
 
 def _served(classifier):
     """Return the line on what is served and how good it is."""
-    bundled = classifier.folder == model_folder.PRETRAINED
-    what = "the bundled model" if bundled else f"the model in {html.escape(str(classifier.folder))}"
+    what = html.escape(classifier.origin)
     if "mnist_test" not in classifier.metrics:
-        return f"Served: {what}, not evaluated yet."
+        return f"Served: {what}. It is not evaluated yet."
     test = classifier.metrics["mnist_test"]
     accuracy = test["accuracy"][model_folder.LITERT_FILE]
     reads = f"{100 * accuracy:.2f} % of {test['images']:,} MNIST test digits"
@@ -231,17 +232,25 @@ def _served(classifier):
         drawn = classifier.metrics["drawn"]
         share = drawn["systems"]["this model"]["ordinary"]["accuracy"]
         reads += f" and {100 * share:.2f} % of {drawn['digits']:,} that people drew whom it never saw"
-    return f"Served: {what}, which reads {reads}."
+    return f"Served: {what}. It reads {reads}."
 
 
 def load_classifier():
-    """Return the classifier that MODEL_ID and MODEL_REVISION name; on a mistake, say so in one line and exit."""
+    """Return the classifier that MODEL_ID and MODEL_REVISION name; on a mistake, say so in one line and exit.
+
+    Where the Hub cannot be reached, and nothing is cached, it is the bundled model, and says so.
+    """
+    source, revision = (os.environ.get(name) or None for name in ("MODEL_ID", "MODEL_REVISION"))
     try:
-        return DigitClassifier.from_pretrained(
-            os.environ.get("MODEL_ID") or None, revision=os.environ.get("MODEL_REVISION") or None
-        )
+        classifier = DigitClassifier.from_pretrained(source, revision=revision)
+    except UnreachableError as error:
+        print(f"warning: {error}", file=sys.stderr)
+        origin = f"the bundled model, as {source} could not be had from the Hub"
+        classifier = DigitClassifier(model_folder.PRETRAINED, origin)
     except InputError as error:
         sys.exit(f"error: {error}")
+    print(f"Serving {classifier.origin}")
+    return classifier
 
 
 demo = build_demo(load_classifier())

@@ -48,12 +48,14 @@ class DigitClassifier:
 
     Attributes:
         folder: the model folder it was loaded from.
+        origin: what it is, in words: "the bundled model", or the folder, or the Hub's repo and the full sha.
         metrics: what `metrics.json` there holds; empty where the model was not evaluated.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, origin=None):
         (path,) = model_folder.find(folder, model_folder.LITERT_FILE)
         self.folder = Path(folder)
+        self.origin = origin or f"the model in {folder}"
         self._model = LiteRTModel(path)
         # A model that was trained on MNIST alone has no detector.
         self._detector, self._threshold = None, 0.0
@@ -69,15 +71,20 @@ class DigitClassifier:
         """Load a classifier.
 
         Args:
-            source: a model folder; None for the bundled one.
-            revision: not for a folder, which has none.
+            source: a model folder, or a repo on the Hub, "user/name"; None for the bundled model.
+            revision: a branch, tag or full sha of the repo; None for the newest. A folder has none.
 
         Raises:
-            InputError: there is no model at `source`.
+            InputError: there is no model at `source`; see `hub.fetch` for a repo.
         """
-        if revision is not None:
-            raise InputError(f"Expected no revision with a folder. Received: {revision}")
-        return cls(source or model_folder.PRETRAINED)
+        if source is None or isinstance(source, Path) or Path(source).exists():
+            if revision is not None:
+                raise InputError(f"Expected no revision with a folder. Received: {revision}")
+            return cls(model_folder.PRETRAINED, "the bundled model") if source is None else cls(source)
+        from mnist_model import hub  # who serves a folder needs none of it
+
+        folder = hub.fetch(str(source), revision)
+        return cls(folder, f"{source} at {folder.name}")
 
     def predict(self, image):
         """Return the Prediction for one picture: a PIL image, a uint8 array, or a path (see `preprocess`)."""

@@ -1,0 +1,25 @@
+"""What libraries read from the environment when they are imported, set before any test imports them."""
+
+import os
+import socket
+import tempfile
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+HUB_PORT = free_port()
+HUB_HOME = tempfile.TemporaryDirectory(prefix="hub-home-")
+
+os.environ.update(
+    # The clients of Gradio and of the Hub would report their use to other hosts.
+    GRADIO_ANALYTICS_ENABLED="False",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    # No test asks the real Hub, or sees a person's token.
+    HF_ENDPOINT=f"http://127.0.0.1:{HUB_PORT}",
+    HF_HOME=HUB_HOME.name,
+    HF_HUB_DISABLE_XET="1",
+)

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,24 +13,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import CommitOperationAdd, HfApi, constants
 from sklearn.datasets import load_digits
 
-from mnist_model import ink, model_folder, training
+from mnist_model import hub, ink, model_folder, training
 from mnist_model.models import SKETCH
 from mnist_model.preprocessing import preprocess
 from scripts import train
+from tests import HUB_PORT, free_port
+from tests.hub import Hub
 from tests.strokes import strokes
 
 ROOT = Path(__file__).parent.parent
-
-# The clients of Gradio and of the Hub would report their use to other hosts.
-os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
 
 
 @pytest.fixture(autouse=True)
 def no_settings_of_the_machine(monkeypatch):
     """Tests say themselves which data and which model they mean."""
-    for name in ("MNIST_NPZ", "PENDIGITS", "MODEL_ID", "MODEL_REVISION"):
+    for name in ("MNIST_NPZ", "PENDIGITS", "MODEL_ID", "MODEL_REVISION", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -82,6 +81,33 @@ def refusing_model(small_model, small_flagship, tmp_path_factory):
     shutil.copy(small_flagship / model_folder.DETECTOR_FILE, folder)
     model_folder.write_json(folder / model_folder.THRESHOLD_FILE, {"threshold": 1.5})
     return folder
+
+
+@pytest.fixture
+def loopback(tmp_path, monkeypatch):
+    """A Hub on loopback with the users me and you, which the Hub's client asks; nothing of it is cached."""
+    with Hub(tmp_path / "hub", {"hf_me": ["me", "club"], "hf_you": ["you"]}, HUB_PORT) as loopback:
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(hub, "WAITS", (0.01, 0.01, 0.01))
+        yield loopback
+
+
+@pytest.fixture
+def published(loopback):
+    """The sha of the commit that put the bundled model folder into the public repo me/digits, tagged v1."""
+    return put("me/digits", tag="v1")
+
+
+def put(repo_id, *, tag=None, private=False):
+    """Put the bundled model folder into a repo of the Hub on loopback, and return the commit's sha."""
+    api = HfApi(token="hf_me")
+    api.create_repo(repo_id, private=private, exist_ok=True)
+    files = [CommitOperationAdd(path.name, str(path)) for path in model_folder.PRETRAINED.iterdir()]
+    sha = api.create_commit(repo_id, files, commit_message="Publish").oid
+    if tag:
+        api.create_tag(repo_id, tag=tag)
+    return sha
 
 
 def missing(what):
@@ -174,9 +200,3 @@ def postgres():
     yield f"postgresql+psycopg://me:let%20me%20in@127.0.0.1:{port}/postgres"
     call("pg_ctl", "stop", "-D", cluster, "-m", "immediate")
     shutil.rmtree(folder)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

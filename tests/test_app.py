@@ -256,7 +256,7 @@ def test_a_transparent_picture_is_read_on_paper(client, tmp_path):
 
 def test_the_environment_names_another_model_folder(small_model):
     with serving(["app.py"], MODEL_ID=str(small_model)) as (_, url), urllib.request.urlopen(f"{url}/config") as config:
-        assert f"the model in {small_model}, not evaluated yet" in config.read().decode()
+        assert f"the model in {small_model}. It is not evaluated yet" in config.read().decode()
 
 
 def start_page(**environment):
@@ -269,7 +269,47 @@ def start_page(**environment):
 def test_a_wrong_model_folder_is_one_line_at_start(tmp_path):
     result = start_page(MODEL_ID=str(tmp_path / "nowhere"))
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].startswith("error: Expected a model folder. Received: ")
+    assert result.stderr.splitlines()[-1].startswith(
+        "error: Expected a model folder, or a model on the Hub, user/name. "
+    )
+
+
+def served_by(url):
+    with urllib.request.urlopen(f"{url}/config") as config:
+        return config.read().decode()
+
+
+def test_a_model_of_the_hub_is_served_and_the_page_says_which(published, open_page, capfd):
+    with serving(["app.py"], MODEL_ID="me/digits", MODEL_REVISION="v1") as (_, url):
+        visitor = open_page(url=url)
+        visitor.draw(place(strokes(3), height=60, left=30, top=20))
+        expect(visitor.digit).to_have_text("3", timeout=15000)
+        expect(visitor.page.locator("#served")).to_contain_text(f"me/digits at {published}")
+    assert f"Serving me/digits at {published}" in capfd.readouterr().out
+
+
+def test_without_the_hub_the_page_serves_the_bundled_model_and_says_so(loopback, capfd):
+    loopback.fail("", times=99, status=503)
+    with serving(["app.py"], MODEL_ID="me/digits") as (_, url):
+        assert "the bundled model, as me/digits could not be had from the Hub" in served_by(url)
+    assert "warning: Expected to download me/digits. Received: " in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"MODEL_ID": "me/no-such"}, "Expected a model folder, or a model on the Hub, with a token"),
+        ({"MODEL_ID": "me/digits", "MODEL_REVISION": "v2"}, "Expected a branch, tag or commit of me/digits. "),
+        ({"MODEL_ID": "me/digits", "HF_TOKEN": "hf_unknown"}, "Expected a token of the Hub"),
+    ],
+    ids=["id", "revision", "token"],
+)
+def test_a_wrong_model_of_the_hub_is_one_line_at_start(published, settings, message):
+    result = start_page(**settings)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(f"error: {message}")
+    assert "Traceback" not in result.stderr
+    assert "hf_unknown" not in result.stdout + result.stderr
     assert "Traceback" not in result.stderr
 
 
