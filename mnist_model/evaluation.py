@@ -95,24 +95,28 @@ def measure(probabilities, labels):
         A dict; fractions are from 0 to 1. "accuracy_interval": the 95 % interval of the accuracy (Wilson's score
         interval); "top_2_accuracy"; "negative_log_likelihood": the mean, in nats; "expected_calibration_error" and
         "reliability": see `reliability`; "macro": the mean over the classes of "precision", "recall" and "f1";
-        "classes": the same for each digit, and its number of images; "confusion_matrix": [label][answer].
-        Of a class that never occurs, or is never the answer, what has no value is 0.
+        "classes": the same for each digit, the interval of its recall, and its number of images; "confusion_matrix":
+        [label][answer]. Of a class that never occurs, or is never the answer, what has no value is 0.
     """
     answers = probabilities.argmax(axis=1)
     right = is_right(probabilities, labels)
-    interval = binomtest(int(right.sum()), len(labels)).proportion_ci(confidence_level=0.95, method="wilson")
     scores = precision_recall_fscore_support(labels, answers, labels=DIGITS, zero_division=0)
     names = ("precision", "recall", "f1")
     bins = reliability(probabilities, labels)
     error = sum(each["images"] * abs(each["accuracy"] - each["confidence"]) for each in bins) / len(labels)
     return {
-        "accuracy_interval": [_rounded(interval.low), _rounded(interval.high)],
+        "accuracy_interval": _interval(right),
         "top_2_accuracy": _rounded(top_k_accuracy_score(labels, probabilities, k=2, labels=DIGITS)),
         "negative_log_likelihood": _rounded(log_loss(labels, probabilities, labels=DIGITS)),
         "expected_calibration_error": _rounded(error),
         "macro": {name: _rounded(score.mean()) for name, score in zip(names, scores, strict=False)},
         "classes": [
-            {"digit": int(digit), **dict(zip(names, map(_rounded, row), strict=False)), "images": int(row[3])}
+            {
+                "digit": int(digit),
+                **dict(zip(names, map(_rounded, row), strict=False)),
+                "recall_interval": _interval(right[labels == digit]),
+                "images": int(row[3]),
+            }
             for digit, row in zip(DIGITS, np.transpose(scores), strict=True)
         ],
         "confusion_matrix": confusion_matrix(labels, answers, labels=DIGITS).tolist(),
@@ -143,6 +147,14 @@ def reliability(probabilities, labels):
         }
         for place in np.unique(places)
     ]
+
+
+def _interval(right):
+    """Return the 95 % interval of the share of what is right, (N,) bool: from 0 to 1 where there is nothing."""
+    if not len(right):
+        return [0.0, 1.0]
+    interval = binomtest(int(right.sum()), len(right)).proportion_ci(confidence_level=0.95, method="wilson")
+    return [_rounded(interval.low), _rounded(interval.high)]
 
 
 def mcnemar(first_right, second_right):

@@ -25,6 +25,7 @@ def test_precision_recall_and_f1_of_six_digits():
     labels = np.array([0, 0, 0, 1, 1, 2])
     answers = [0, 0, 1, 1, 2, 2]
     figures = evaluation.measure(probabilities(answers, [0.9] * 6), labels)
+    intervals = [each.pop("recall_interval") for each in figures["classes"]]
     zero, one, two, *others = figures["classes"]
     # Of three 0s two were read as such, and nothing else was.
     assert zero == {"digit": 0, "precision": 1.0, "recall": 0.666667, "f1": 0.8, "images": 3}
@@ -34,6 +35,10 @@ def test_precision_recall_and_f1_of_six_digits():
     assert two == {"digit": 2, "precision": 0.5, "recall": 1.0, "f1": 0.666667, "images": 1}
     assert all(each["precision"] == each["recall"] == each["f1"] == each["images"] == 0 for each in others)
     assert figures["macro"] == {"precision": 0.2, "recall": 0.216667, "f1": 0.196667}
+    # Wilson's of 2 in 3, 1 in 2 and 1 in 1, from his formula; of nothing, nothing is known.
+    assert np.array(intervals[:4]) == pytest.approx(
+        np.array([[0.2077, 0.9385], [0.0945, 0.9055], [0.2065, 1], [0, 1]]), abs=1e-4
+    )
     matrix = np.array(figures["confusion_matrix"])
     assert matrix[:3, :3].tolist() == [[2, 1, 0], [0, 1, 1], [0, 0, 1]]
     assert matrix.sum() == 6
