@@ -1,11 +1,13 @@
-"""The Hub, https://huggingface.co: a repo there -> a model folder here."""
+"""The Hub, https://huggingface.co: a repo there -> a model folder here, and a folder here -> one commit there."""
 
 import errno
+import hashlib
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-from huggingface_hub import snapshot_download
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token, snapshot_download
 from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
@@ -20,6 +22,8 @@ from mnist_model.errors import InputError
 # What serving needs of what is published; nothing else is downloaded.
 FETCHED_FILES = (*model_folder.SERVING_FILES, model_folder.METRICS_FILE)
 WAITS = (1, 2, 4)  # seconds before each further attempt, where the Hub has a bad moment
+POLL = 5  # seconds between two looks at a Space
+UNDER_WAY = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING")  # stages of a Space
 
 
 class UnreachableError(InputError):
@@ -45,24 +49,124 @@ def fetch(repo_id, revision=None):
     for name in (model_folder.LITERT_FILE, model_folder.METRICS_FILE):
         if not (folder / name).is_file():
             raise InputError(f"Expected a model with {name}. Received: {repo_id}, which has none")
-    if _damaged(folder):
+    if model_folder.damaged(folder):
         folder = _download(repo_id, folder.name, force_download=True)
-        if damaged := _damaged(folder):
+        if damaged := model_folder.damaged(folder):
             raise InputError(f"Expected the files that were published. Received: {repo_id}, with {damaged} damaged")
     return folder
 
 
 def _download(repo_id, revision, **how):
+    def download():
+        if repo_id.count("/") != 1:
+            raise HFValidationError
+        return Path(snapshot_download(repo_id, revision=revision, allow_patterns=list(FETCHED_FILES), **how))
+
+    return _patiently(download, f"download {repo_id}", repo_id, revision)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a repo holds after `publish`: its address, the full sha of its newest commit, and whether that is new."""
+
+    url: str
+    sha: str
+    changed: bool
+
+
+def publish(folder, repo_id, *, tag=None, repo_type="model", **create):
+    """Make one commit that leaves in a repo exactly what is in a folder; none if that is so already.
+
+    The repo is made if it is not there. A commit is made whole or not at all: if the line is cut, the repo is as it
+    was, and the same call goes on.
+
+    Args:
+        folder: the Path of a folder, as `card.prepare` or `space.prepare` makes it.
+        repo_id: "user/name".
+        tag: a name for the commit that stays with it.
+        repo_type: "model" or "space".
+        create: what else the repo is to be made with, see `huggingface_hub.HfApi.create_repo`.
+
+    Returns:
+        What is Published.
+
+    Raises:
+        InputError: there is no token, it may not write there, the tag names another commit, or the Hub does not answer.
+    """
+    if not get_token():
+        raise InputError("Expected a token of the Hub (hf auth login, or HF_TOKEN). Received: none")
+    api, repo = HfApi(), {"repo_id": repo_id, "repo_type": repo_type}
+
+    def commit():
+        url = api.create_repo(**repo, exist_ok=True, **create)
+        head = api.repo_info(**repo).sha
+        present = {file.path: file for file in api.list_repo_tree(**repo, revision=head, recursive=True)}
+        local = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        additions = [
+            CommitOperationAdd(name, str(path))
+            for name, path in local.items()
+            if name not in present or not _is_same(path, present[name])
+        ]
+        deletions = [CommitOperationDelete(name) for name in present.keys() - local.keys() - {".gitattributes"}]
+        operations = additions + deletions
+        tags = {each.name: each.target_commit for each in api.list_repo_refs(**repo).tags}
+        if tag in tags and (operations or tags[tag] != head):
+            raise InputError(f"Expected a new tag. Received: {tag}, which names the commit {tags[tag]}")
+        sha = head
+        if operations:
+            sha = api.create_commit(**repo, operations=operations, commit_message="Publish", parent_commit=head).oid
+        if tag and tag not in tags:
+            api.create_tag(**repo, tag=tag, revision=sha)
+        return Published(str(url), sha, bool(operations))
+
+    return _patiently(commit, f"publish {repo_id}", repo_id)
+
+
+def resolve(repo_id, revision=None):
+    """Return the full sha of a revision of a model on the Hub; raises as `fetch` does."""
+    return _patiently(lambda: HfApi().model_info(repo_id, revision=revision).sha, f"find {repo_id}", repo_id, revision)
+
+
+def run_space(space_id, variables):
+    """Set the variables of a Space, a dict, and give its stages as it goes through them: "BUILDING", …, "RUNNING"."""
+    api = HfApi()
+
+    def set_variables():
+        present = {name: each.value for name, each in api.get_space_variables(space_id).items()}
+        for name, value in variables.items():
+            if present.get(name) != value:
+                api.add_space_variable(space_id, name, value)
+
+    _patiently(set_variables, f"set the variables of {space_id}", space_id)
+    stage = None
+    while stage is None or stage in UNDER_WAY:
+        if stage:
+            time.sleep(POLL)
+        before, stage = stage, _patiently(lambda: api.get_space_runtime(space_id).stage, f"see {space_id}", space_id)
+        if stage != before:
+            yield stage
+
+
+def _is_same(path, remote):
+    """Return whether a file is the one that a RepoFile describes, by the hash that the Hub has of it."""
+    if remote.lfs:
+        return model_folder.sha256(path) == remote.lfs.sha256
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == remote.blob_id
+
+
+def _patiently(function, what, repo_id, revision=None):
+    """Return what a function that asks the Hub returns; call it again while the Hub has a bad moment."""
     for wait in (*WAITS, None):
         try:
-            if repo_id.count("/") != 1:
-                raise HFValidationError
-            return Path(snapshot_download(repo_id, revision=revision, allow_patterns=list(FETCHED_FILES), **how))
-        except (OSError, HFValidationError, httpx2.HTTPError) as error:
-            # What could not be asked for, and was not cached, has its reason behind it.
-            reason = (error.__cause__ or error) if isinstance(error, LocalEntryNotFoundError) else error
+            return function()
+        except (OSError, HFValidationError, RuntimeError, httpx2.HTTPError) as error:
+            # Where the Hub's client tells only what it was about, the reason is behind it.
+            reason = error
+            if isinstance(error, (LocalEntryNotFoundError, RuntimeError)) and error.__cause__:
+                reason = error.__cause__
             if wait is None or not _may_pass(reason):
-                raise _in_words(reason, repo_id, revision) from None
+                raise _in_words(reason, what, repo_id, revision) from None
         time.sleep(wait)
 
 
@@ -71,8 +175,8 @@ def _may_pass(error):
     return isinstance(error, HfHubHTTPError) and error.response.status_code in (429, 500, 502, 503, 504)
 
 
-def _in_words(error, repo_id, revision):
-    """Return what went wrong with a download as an InputError."""
+def _in_words(error, what, repo_id, revision):
+    """Return what went wrong as an InputError."""
     match error:
         case HFValidationError():
             return InputError(f"Expected a model folder, or a model on the Hub, user/name. Received: {repo_id}")
@@ -87,16 +191,10 @@ def _in_words(error, repo_id, revision):
             return InputError(
                 "Expected a token of the Hub (hf auth login, or HF_TOKEN). Received: one it does not know"
             )
+        case HfHubHTTPError() if error.response.status_code == 403:
+            return InputError(f"Expected a token that may write to {repo_id}. Received: one that may not")
         case OSError(errno=errno.ENOSPC):
-            return InputError(f"Expected room on the disk to download {repo_id}. Received: none")
+            return InputError(f"Expected room on the disk to {what}. Received: none")
         case _:
             reason = str(error).strip().partition("\n")[0]
-            return UnreachableError(f"Expected to download {repo_id}. Received: {reason or type(error).__name__}")
-
-
-def _damaged(folder):
-    """Return the names of the files in a model folder that are not those that its record was made of."""
-    metrics = model_folder.read_json(folder / model_folder.METRICS_FILE)
-    recorded = metrics.get("sha256", {}) | metrics.get("drawn", {}).get("sha256", {})
-    present = {name: digest for name, digest in recorded.items() if (folder / name).exists()}
-    return ", ".join(name for name, digest in present.items() if model_folder.sha256(folder / name) != digest)
+            return UnreachableError(f"Expected to {what}. Received: {reason or type(error).__name__}")

@@ -94,6 +94,15 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def damaged(folder):
+    """Return the names of the files in a folder with a `metrics.json` that are not those which it was made of."""
+    (path,) = find(folder, METRICS_FILE)
+    metrics = read_json(path)
+    recorded = metrics.get("sha256", {}) | metrics.get("drawn", {}).get("sha256", {})
+    present = {name: digest for name, digest in recorded.items() if (path.parent / name).exists()}
+    return ", ".join(name for name, digest in present.items() if sha256(path.parent / name) != digest)
+
+
 def provenance(*packages):
     """Return what a record says of its making: the git commit, and the versions of Python and of `packages`."""
     return {

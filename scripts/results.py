@@ -11,7 +11,7 @@ import shutil
 import statistics
 from pathlib import Path
 
-from mnist_model import model_folder
+from mnist_model import card, model_folder
 from mnist_model.errors import InputError
 from scripts import run
 
@@ -25,40 +25,6 @@ MARKS = {
 
 # What the authors of the recipes say of them, on MNIST's test set.
 REPORTED = {"mlp-128": "97–98", "mlp-128-128": "97.05", "mlp-512": "98.04"}
-
-# From the record of one system in the drawn-digit benchmark, see `drawn.benchmark`: a share, and what it is to be.
-DRAWN_ROWS = {
-    "MNIST test": (lambda system: system["mnist_test"]["accuracy"], "≥ 99.70"),
-    "drawn, ordinary brush and size": (lambda system: system["ordinary"]["accuracy"], "≥ 99.00"),
-    "thinnest brush, 4 px": (lambda system: system["conditions"]["brush"]["4 px"], "≥ 98.70"),
-    "thickest brush, 36 px": (lambda system: system["conditions"]["brush"]["36 px"], "≥ 98.70"),
-    "smallest, a fifth of the sheet": (lambda system: system["conditions"]["size"]["20 %"], "≥ 98.70"),
-    "small in a corner, the worst of four": (
-        lambda system: min(share for place, share in system["conditions"]["place"].items() if place != "middle"),
-        "≥ 98.70",
-    ),
-    "turned by 12°, the worse of two": (
-        lambda system: min(system["conditions"]["turn"][turn] for turn in ("-12°", "+12°")),
-        "≥ 98.70",
-    ),
-    "photographed, mean of eight papers": (
-        lambda system: statistics.mean(system["conditions"]["photograph"].values()),
-        "≥ 98.00",
-    ),
-    "photographed, the worst paper": (lambda system: min(system["conditions"]["photograph"].values()), "≥ 98.00"),
-    "*calibration error*, MNIST test": (
-        lambda system: system["mnist_test"]["expected_calibration_error"],
-        "≤ 0.50",
-    ),
-    "*calibration error*, drawn": (lambda system: system["ordinary"]["expected_calibration_error"], "≤ 0.50"),
-}
-REFUSAL_ROWS = {
-    "*refused*, of MNIST's test digits": (lambda refusals: refusals["mnist_test"], "≤ 0.50"),
-    "*refused*, of drawn digits, all conditions": (lambda refusals: refusals["all"], "≤ 0.50"),
-    "*refused*, of what is no digit, all kinds": (lambda refusals: refusals["all_no_digits"], "≥ 95.00"),
-    "*refused*, of the kind most like digits": (lambda refusals: min(refusals["no_digits"].values()), ""),
-    "*AUROC* of the two, %": (lambda refusals: refusals["auroc"], "≥ 99.00"),
-}
 
 
 def main(argv=None):
@@ -136,12 +102,12 @@ def drawn_table():
         return "No record yet.\n"
     systems = list(records[0]["systems"])
     lines = [f"| right, or *as named*, in % | aim | {' | '.join(systems)} |", "|---|--:|" + "--:|" * len(systems)]
-    for words, (share, aim) in DRAWN_ROWS.items():
+    for words, (share, aim) in card.DRAWN_ROWS.items():
         first, *others = ([100 * share(record["systems"][system]) for record in records] for system in systems)
         cells = [_beside(aim, first), *(_mean_and_spread(values, 2) for values in others)]
         lines.append(f"| {words} | {aim} | {' | '.join(cells)} |")
     nothing = " – |" * (len(systems) - 1)
-    for words, (share, aim) in REFUSAL_ROWS.items() if "refusals" in records[0] else ():
+    for words, (share, aim) in card.REFUSAL_ROWS.items() if "refusals" in records[0] else ():
         lines.append(f"| {words} | {aim} | {_beside(aim, [100 * share(r['refusals']) for r in records])} |{nothing}")
     return "\n".join(lines) + "\n"
 

@@ -203,24 +203,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.fault = fault or Fault("", 0)
         self.body = None
         try:
-            if self.fault.status:
-                self.read_body()
-                raise Refused(self.fault.status, "a fault", **self.fault.headers)
-            for method, pattern, answer in ROUTES:
-                found = re.fullmatch(pattern, path)
-                if found and self.command in method:
-                    return answer(self, **found.groupdict())
-            raise Refused(404, f"no such page: {line}")
-        except Refused as refused:
-            headers = {"X-Error-Message": refused.message.partition("\n")[0], **refused.headers}
-            if refused.code:
-                headers["X-Error-Code"] = refused.code
-            self.read_body()
-            self.answer({"error": refused.message, **refused.content}, refused.status, **headers)
+            self.route(path)
         except ConnectionError:
             self.close_connection = True
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_any
+
+    def route(self, path):
+        try:
+            if self.fault.status:
+                raise Refused(self.fault.status, "a fault", **self.fault.headers)
+            for methods, pattern, answer in ROUTES:
+                found = re.fullmatch(pattern, path)
+                if found and self.command in methods:
+                    return answer(self, **found.groupdict())
+            raise Refused(404, f"no such page: {path}")
+        except Refused as refused:
+            headers = {"X-Error-Message": refused.message, **refused.headers}
+            if refused.code:
+                headers["X-Error-Code"] = refused.code
+            self.read_body()
+            self.answer({"error": refused.message, **refused.content}, refused.status, **headers)
 
     def read_body(self):
         """Return the request's body; ConnectionError if it is not whole, or to be cut."""

@@ -1,0 +1,53 @@
+"""The page -> what a Space needs of it."""
+
+import shutil
+from pathlib import Path
+
+from huggingface_hub import metadata_load, metadata_save
+
+from mnist_model import hub, model_folder
+
+ROOT = Path(__file__).parent.parent
+PAGE_FILES = (
+    "app.py",
+    "requirements.txt",
+    *(f"mnist_model/{name}.py" for name in ("__init__", "errors", "hub", "inference", "model_folder", "preprocessing")),
+)
+
+
+def prepare(out, model_id, revision):
+    """Write into the new folder `out` exactly what a Space of the page needs.
+
+    That is the page, the bundled model, which it serves where the Hub cannot be reached, and the front matter that
+    tells the Space what to build and which files to download while it does.
+
+    Args:
+        out: the folder to make.
+        model_id: "user/name", the model that it serves.
+        revision: the full sha of it.
+
+    Raises:
+        InputError: `out` exists.
+    """
+    bundled = [model_folder.PRETRAINED / name for name in hub.FETCHED_FILES]
+    files = [
+        *(ROOT / name for name in PAGE_FILES),
+        *(path for path in bundled if path.exists()),
+        *sorted((ROOT / "examples").iterdir()),
+    ]
+    front = metadata_load(ROOT / "README.md") | {
+        "models": [model_id],
+        "preload_from_hub": [f"{model_id} {','.join(path.name for path in bundled if path.exists())} {revision}"],
+    }
+    with model_folder.new_folder(out) as new:
+        for path in files:
+            copy = new / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        readme = new / "README.md"
+        readme.write_text(
+            f"# {front['title']}\n\n{front['short_description']}. The model is [{model_id}](https://huggingface.co/"
+            f"{model_id}/tree/{revision}).\n",
+            encoding="utf-8",
+        )
+        metadata_save(readme, front)

@@ -1,0 +1,54 @@
+"""Deploy the page as a Space: python -m scripts.deploy_space --space user/space --model user/name"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from scripts import run
+
+
+def main(argv=None):
+    from mnist_model import hub, space
+    from mnist_model.errors import InputError
+
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.deploy_space",
+        description="Create or update a Space on the Hub that serves the page with a published model.",
+    )
+    parser.add_argument("--space", required=True, metavar="USER/SPACE", help="the Space; made if it is not there")
+    parser.add_argument("--model", required=True, metavar="USER/NAME", help="the model that it serves")
+    parser.add_argument(
+        "--revision", help="branch, tag or sha of the model (default: its newest commit, which is pinned)"
+    )
+    parser.add_argument("--private", action="store_true", help="make the Space private, if it is made")
+    parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write what would go up to this new folder")
+    arguments = parser.parse_args(argv)
+    sha = hub.resolve(arguments.model, arguments.revision)
+    if arguments.dry_run:
+        space.prepare(arguments.dry_run, arguments.model, sha)
+        print(f"{arguments.dry_run}: what would go up as {arguments.space}")
+        return
+    variables = {"MODEL_ID": arguments.model, "MODEL_REVISION": sha}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "space"
+        space.prepare(folder, arguments.model, sha)
+        published = hub.publish(
+            folder,
+            arguments.space,
+            repo_type="space",
+            private=arguments.private or None,
+            space_sdk="gradio",
+            space_variables=[{"key": key, "value": value} for key, value in variables.items()],
+        )
+    print(
+        f"{'published' if published.changed else 'unchanged'} as {published.sha}, to serve {arguments.model} at {sha}"
+    )
+    for stage in hub.run_space(arguments.space, variables):
+        print(stage, flush=True)
+    if stage != "RUNNING":
+        raise InputError(f"Expected a Space that runs. Received: {stage}; its log is at {published.url}")
+    print(published.url)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,36 @@
+"""Publish a model folder on the Hub: python -m scripts.push_to_hub FOLDER --repo-id user/name"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from scripts import run
+
+
+def main(argv=None):
+    from mnist_model import card, hub
+
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.push_to_hub",
+        description="Publish a model folder on the Hub, with a model card, as one commit.",
+    )
+    parser.add_argument("folder", type=Path, help="an evaluated model folder")
+    parser.add_argument("--repo-id", required=True, metavar="USER/NAME", help="the repo; made if it is not there")
+    parser.add_argument("--private", action="store_true", help="make the repo private, if it is made")
+    parser.add_argument("--revision", metavar="TAG", help="tag the commit, such as v1.0, and pin it in the card")
+    parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write what would be published to this new folder")
+    arguments = parser.parse_args(argv)
+    if arguments.dry_run:
+        card.prepare(arguments.folder, arguments.dry_run, arguments.repo_id, arguments.revision)
+        print(f"{arguments.dry_run}: what would be published as {arguments.repo_id}")
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "repo"
+        card.prepare(arguments.folder, folder, arguments.repo_id, arguments.revision)
+        published = hub.publish(folder, arguments.repo_id, tag=arguments.revision, private=arguments.private or None)
+    print(published.url)
+    print(f"{'published' if published.changed else 'unchanged'}, to be pinned as {published.sha}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,128 @@
+"""What goes up as a Space, and how it is deployed."""
+
+import re
+
+import pytest
+import yaml
+from huggingface_hub import CommitOperationAdd, HfApi
+
+from mnist_model import hub
+from mnist_model.errors import InputError
+from scripts import deploy_space
+from tests.conftest import ROOT
+
+DEPLOY = ["--space", "me/page", "--model", "me/digits"]
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_me")
+    monkeypatch.setattr(hub, "POLL", 0.01)
+
+
+def files_of(loopback):
+    repo = loopback.repo("spaces", "me/page")
+    return {
+        path: repo.blob(file["oid"]) for path, file in repo.files(repo.sha("main")).items() if path != ".gitattributes"
+    }
+
+
+def front_matter(readme):
+    return yaml.safe_load(readme.split("---\n")[1])
+
+
+def test_a_space_is_deployed_runs_and_is_told_what_to_serve(loopback, published, capsys):
+    deploy_space.main([*DEPLOY, "--revision", "v1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == ["BUILDING", "APP_STARTING", "RUNNING", f"{loopback.url}/spaces/me/page"]
+    assert variables() == {"MODEL_ID": "me/digits", "MODEL_REVISION": published}
+
+
+def test_exactly_the_files_of_the_page_go_up(loopback, published):
+    deploy_space.main(DEPLOY)
+    files = files_of(loopback)
+    examples = {f"examples/{path.name}" for path in (ROOT / "examples").iterdir()}
+    bundled = {f"mnist_model/pretrained/{name}" for name in hub.FETCHED_FILES}
+    modules = {path for path in files if re.fullmatch(r"mnist_model/\w+\.py", path)}
+    assert files.keys() == examples | bundled | modules | {"app.py", "requirements.txt", "README.md"}
+    # Whatever a module of the page imports is there, and nothing that no module imports.
+    imported = set()
+    for path in modules | {"app.py"}:
+        for names in re.findall(
+            r"^ *from mnist_model import (.+)$|^ *from mnist_model\.(\w+) import", files[path].decode(), re.M
+        ):
+            imported |= {name for name in re.findall(r"\w+", " ".join(names)) if name.islower()}
+    assert {path.split("/")[1].removesuffix(".py") for path in modules} - {"__init__"} == {
+        name for name in imported if (ROOT / "mnist_model" / f"{name}.py").exists()
+    }
+
+
+def test_its_front_matter_says_what_to_build_and_to_download(loopback, published):
+    deploy_space.main(DEPLOY)
+    front = front_matter(files_of(loopback)["README.md"].decode())
+    own = front_matter((ROOT / "README.md").read_text())
+    assert {name: front[name] for name in own} == own
+    assert front["models"] == ["me/digits"]
+    (preload,) = front["preload_from_hub"]
+    repo_id, names, revision = preload.split(" ")
+    assert (repo_id, set(names.split(",")), revision) == ("me/digits", set(hub.FETCHED_FILES), published)
+    assert len(front["short_description"]) <= 60
+
+
+def variables():
+    return {name: each.value for name, each in HfApi().get_space_variables("me/page").items()}
+
+
+def test_deploying_again_changes_nothing(loopback, published, capsys):
+    deploy_space.main(DEPLOY)
+    before = files_of(loopback)
+    capsys.readouterr()
+    deploy_space.main(DEPLOY)
+    assert capsys.readouterr().out.startswith("unchanged as ")
+    assert files_of(loopback) == before
+    assert not [line for line in loopback.requests if line.startswith("POST /api/spaces/me/page/variables")]
+
+
+def test_a_newer_model_is_served_after_the_next_deployment(loopback, published):
+    deploy_space.main(DEPLOY)
+    newer = HfApi().create_commit("me/digits", [CommitOperationAdd("a", b"b")], commit_message="Newer").oid
+    deploy_space.main(DEPLOY)
+    assert variables() == {"MODEL_ID": "me/digits", "MODEL_REVISION": newer}
+
+
+def test_a_dry_run_writes_what_would_go_up(loopback, published, tmp_path, capsys):
+    deploy_space.main([*DEPLOY, "--dry-run", str(tmp_path / "out")])
+    written = {
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()
+    }
+    assert not loopback.repo("spaces", "me/page").exists
+    deploy_space.main(DEPLOY)
+    assert written == files_of(loopback).keys()
+
+
+def test_a_space_that_does_not_start_is_an_error(loopback, published, monkeypatch):
+    monkeypatch.setattr("tests.hub.STAGES", ("BUILDING", "BUILD_ERROR"))
+    with pytest.raises(
+        InputError, match=f"Expected a Space that runs. Received: BUILD_ERROR; .*{loopback.url}/spaces/me/page"
+    ):
+        deploy_space.main(DEPLOY)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--space", "me/page", "--model", "me/no-such"], "Expected a model folder, or a model on the Hub"),
+        ([*DEPLOY, "--revision", "v2"], "Expected a branch, tag or commit of me/digits. Received: v2"),
+        (["--space", "you/page", "--model", "me/digits"], "Expected a token that may write to you/page"),
+    ],
+)
+def test_what_cannot_be_deployed_is_an_error(loopback, published, arguments, message):
+    with pytest.raises(InputError, match=message):
+        deploy_space.main(arguments)
+
+
+def test_the_repository_itself_can_be_pushed_to_a_space():
+    front = front_matter((ROOT / "README.md").read_text())
+    assert (ROOT / front["app_file"]).exists()
+    assert front["sdk"] == "gradio"
+    assert (ROOT / "requirements.txt").exists()
