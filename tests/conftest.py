@@ -23,6 +23,7 @@ from scripts import train
 from tests import HUB_PORT, free_port
 from tests.hub import Hub
 from tests.strokes import strokes
+from tests.visitor import PHONE, Visitor
 
 ROOT = Path(__file__).parent.parent
 
@@ -128,11 +129,14 @@ DATA_FILES = {name: os.environ.get(name) for name in ("MNIST_NPZ", "PENDIGITS")}
 
 
 @contextlib.contextmanager
-def serving(command, **environment):
-    """Run `command`, a Gradio page, on a free port; give its process and URL once it answers, and end it."""
+def serving(command, *, python=sys.executable, cwd=ROOT, base=os.environ, user=None, **environment):
+    """Run `command`, a Gradio page, on a free port; give its process and URL once it answers, and end it.
+
+    Its environment is `base` and what is given besides; `user` is what `subprocess` takes to be another user.
+    """
     port = free_port()
-    environment = {**os.environ, "MODEL_ID": "", "MODEL_REVISION": "", "GRADIO_SERVER_PORT": str(port), **environment}
-    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
+    environment = {**base, "MODEL_ID": "", "MODEL_REVISION": "", "GRADIO_SERVER_PORT": str(port), **environment}
+    process = subprocess.Popen([python, *command], cwd=cwd, env=environment, **(user or {}))
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 60
@@ -172,6 +176,25 @@ def browser():
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def open_page(browser, page_url):
+    contexts = []
+
+    def open_page(touch=False, url=page_url, **options):
+        context = browser.new_context(**({**PHONE, **options} if touch else options))
+        contexts.append(context)
+        page = context.new_page()
+        page.requests = []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(url)
+        page.wait_for_selector('#pad button[aria-label="Brush Size"]', timeout=30000)
+        return Visitor(page, touch)
+
+    yield open_page
+    for context in contexts:
+        context.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mnist_model import DigitClassifier, data, model_folder
-from scripts import evaluate, predict, run, train
+from scripts import evaluate, predict, push_to_hub, run, train
 from tests.conftest import ROOT
 from tests.strokes import drawing
 
@@ -129,3 +129,42 @@ def test_every_script_tells_its_options(name):
     )
     assert result.returncode == 0
     assert f"python -m scripts.{name}" in result.stdout
+
+
+def test_push_to_hub_prints_the_address_and_the_sha_to_pin(loopback, monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", "hf_me")
+    line = [str(model_folder.PRETRAINED), "--repo-id", "me/digits", "--revision", "v1.0"]
+    for word in ("published", "unchanged"):
+        push_to_hub.main(line)
+        sha = loopback.repo("models", "me/digits").sha("v1.0")
+        assert capsys.readouterr().out.splitlines() == [f"{loopback.url}/me/digits", f"{word}, to be pinned as {sha}"]
+
+
+def test_a_dry_run_of_push_to_hub_writes_what_would_go_up_and_asks_nothing(loopback, tmp_path, monkeypatch):
+    line = [str(model_folder.PRETRAINED), "--repo-id", "me/digits"]
+    push_to_hub.main([*line, "--dry-run", str(tmp_path / "out")])
+    assert loopback.requests == []
+    monkeypatch.setenv("HF_TOKEN", "hf_me")
+    push_to_hub.main(line)
+    repo = loopback.repo("models", "me/digits")
+    assert set(repo.files(repo.sha("main"))) - {".gitattributes"} == {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (["scripts.push_to_hub", "mnist_model/pretrained", "--repo-id", "me/digits"], "Expected a token of the Hub"),
+        (["scripts.push_to_hub", "docs", "--repo-id", "me/digits"], "Expected a model folder with model.keras"),
+        (
+            ["scripts.deploy_space", "--space", "me/page", "--model", "me/no"],
+            "Expected a model folder, or a model on the",
+        ),
+    ],
+)
+def test_what_cannot_be_published_is_one_line(loopback, line, message):
+    result = subprocess.run([sys.executable, "-m", *line], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(f"error: {message}")
+    assert "Traceback" not in result.stderr
