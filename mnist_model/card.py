@@ -96,7 +96,7 @@ def prepare(folder, out, repo_id, revision=None):
     Raises:
         InputError: a file is missing, or is not the one that was measured; or `out` exists.
     """
-    paths = check(folder)
+    paths = _whole(folder)
     with model_folder.new_folder(out) as new:
         for path in paths:
             shutil.copyfile(path, new / path.name)
@@ -107,7 +107,7 @@ def prepare(folder, out, repo_id, revision=None):
         (new / CARD_FILE).write_text(render(new, repo_id, revision), encoding="utf-8")
 
 
-def check(folder):
+def _whole(folder):
     """Return the paths of the files of a model folder that are published; InputError if it is not whole."""
     paths = model_folder.find(folder, *REQUIRED_FILES)
     folder = paths[0].parent

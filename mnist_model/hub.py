@@ -15,6 +15,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoFile
 
 from mnist_model import model_folder
 from mnist_model.errors import InputError
@@ -100,7 +101,8 @@ def publish(folder, repo_id, *, tag=None, repo_type="model", **create):
     def commit():
         url = api.create_repo(**repo, exist_ok=True, **create)
         head = api.repo_info(**repo).sha
-        present = {file.path: file for file in api.list_repo_tree(**repo, revision=head, recursive=True)}
+        tree = api.list_repo_tree(**repo, revision=head, recursive=True)
+        present = {each.path: each for each in tree if isinstance(each, RepoFile)}
         local = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         additions = [
             CommitOperationAdd(name, str(path))

@@ -18,7 +18,7 @@ import threading
 import urllib.parse
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import yaml
 
@@ -335,7 +335,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def tree(self, kind, repo_id, revision):
         repo = self.repo(kind, repo_id)
-        self.answer(list(repo.files(repo.sha(revision)).values()))
+        files = repo.files(repo.sha(revision))
+        folders = {parent.as_posix() for path in files for parent in PurePosixPath(path).parents} - {"."}
+        listed = [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in sorted(folders)]
+        self.answer(listed + list(files.values()))
 
     def tag(self, kind, repo_id, revision):
         repo = self.repo(kind, repo_id, write=True)

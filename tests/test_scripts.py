@@ -88,7 +88,7 @@ def test_evaluate_tells_how_two_models_differ(small_model, small_npz, tmp_path, 
 
 
 MISTAKES = {
-    "no such folder": (predict, "--model {0}/nowhere 7.png", "nowhere, which is no folder"),
+    "no such folder": (predict, "--model {0}/nowhere 7.png", "Expected a model folder, or a model on the Hub"),
     "no model": (predict, "--model {0} 7.png", "Expected a model folder with model.tflite"),
     "nothing to evaluate": (evaluate, "{0}", "Expected a model folder with model.keras"),
     "no arrays": (train, "--out {0} --data {0}/letters.npz", "Expected arrays x_train and y_train"),
