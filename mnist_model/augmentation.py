@@ -25,10 +25,25 @@ class AugmentedBatches(keras.utils.PyDataset):
         elastic: how far points of a coarse grid are moved apart, standard deviation in pixels; a smooth field
             between them bends the image (as in Ronneberger et al., U-Net, 2015, https://arxiv.org/abs/1505.04597).
         thickness: greatest share of a grey dilation by a pixel, or erosion, that is mixed into the image.
+        always: how many of the images, the first ones, are in every epoch; None for all.
+        turns: in how many epochs each of the others is once: they take turns.
     """
 
     def __init__(
-        self, images, labels, *, batch_size, seed, rotation=0, zoom=0, shear=0, shift=0, elastic=0, thickness=0
+        self,
+        images,
+        labels,
+        *,
+        batch_size,
+        seed,
+        rotation=0,
+        zoom=0,
+        shear=0,
+        shift=0,
+        elastic=0,
+        thickness=0,
+        always=None,
+        turns=1,
     ):
         super().__init__()
         self.images = images
@@ -38,6 +53,8 @@ class AugmentedBatches(keras.utils.PyDataset):
         self.affine = {"rotation": rotation, "zoom": zoom, "shear": shear, "shift": shift}
         self.elastic = elastic
         self.thickness = thickness
+        self.always = len(images) if always is None else always
+        self.turns = turns
         self.epoch = 0
 
     @property
@@ -47,10 +64,13 @@ class AugmentedBatches(keras.utils.PyDataset):
     @epoch.setter
     def epoch(self, epoch):
         self._epoch = epoch
-        self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
+        # Whose turn it is stays the same as long as the run.
+        others = np.random.default_rng(self.seed).permutation(np.arange(self.always, len(self.images)))
+        chosen = np.concatenate([np.arange(self.always), others[epoch % self.turns :: self.turns]])
+        self._order = np.random.default_rng((self.seed, epoch)).permutation(chosen)
 
     def __len__(self):
-        return -(-len(self.images) // self.batch_size)
+        return -(-len(self._order) // self.batch_size)
 
     def __getitem__(self, index):
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
@@ -66,10 +86,11 @@ class AugmentedBatches(keras.utils.PyDataset):
         return images[..., np.newaxis], self.labels[chosen]
 
 
-def augmented_batches(images, labels, config):
-    """Return the AugmentedBatches that a TrainConfig describes."""
+def augmented_batches(images, labels, config, always=None):
+    """Return the AugmentedBatches that a TrainConfig describes; the images after the `always` first ones take turns."""
     names = ("batch_size", "seed", "rotation", "zoom", "shear", "shift", "elastic", "thickness")
-    return AugmentedBatches(images, labels, **{name: getattr(config, name) for name in names})
+    settings = {name: getattr(config, name) for name in names}
+    return AugmentedBatches(images, labels, **settings, always=always, turns=config.ink_turns)
 
 
 def sampling_points(rng, count, *, rotation, zoom, shear, shift):

@@ -42,6 +42,7 @@ class TrainConfig:
     elastic: float = setting(0.0, "how far it is bent, standard deviation in pixels")
     thickness: float = setting(0.0, "greatest share of a pixel by which its strokes are made thicker or thinner")
     ink: int = setting(0, "drawings to make of each pen digit and train on besides MNIST")
+    ink_turns: int = setting(1, "in how many epochs each drawing is seen once: they take turns")
     negatives: int = setting(
         0, "drawings to make of each kind that is no digit, to train a detector on; 0 for no detector"
     )
@@ -49,9 +50,18 @@ class TrainConfig:
     seed: int = setting(0, "seed of weights, order, augmentation and dropout")
 
     def __post_init__(self):
-        for name, least in (("epochs", 1), ("batch_size", 1), ("ink", 0), ("negatives", 0), ("seed", 0)):
+        for name, least in (
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("ink", 0),
+            ("ink_turns", 1),
+            ("negatives", 0),
+            ("seed", 0),
+        ):
             if getattr(self, name) < least:
                 raise InputError(f"Expected {name} of at least {least}. Received: {getattr(self, name)}")
+        if self.ink % self.ink_turns:
+            raise InputError(f"Expected ink to be a multiple of ink_turns. Received: {self.ink} and {self.ink_turns}")
         for name, choices in (
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),

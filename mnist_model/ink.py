@@ -185,7 +185,7 @@ def _tremble(count, rng):
 
 def draw_varied(strokes, rng):
     """Draw strokes in a hand like the one that wrote them, with any brush, size, place, turn and paper (see `draw`)."""
-    size = rng.uniform(0.2, 0.9)
+    size = np.exp(rng.uniform(np.log(0.2), np.log(0.9)))
     widest = min(36, WIDEST * size * CANVAS)
     return draw(
         vary(strokes, rng),

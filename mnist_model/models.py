@@ -34,19 +34,21 @@ def _convolution(filters, size, *, pooled=False):
     ]
 
 
-def sketch(dropout=0.2):
+def sketch(dropout=0.4):
     """The flagship: convolutions on three scales, averaged over the image (389k parameters).
 
     Args:
-        dropout: rate before the answering layer.
+        dropout: rate before the answering layer; half of it on the lowest scale.
     """
     return _network(
         "sketch",
         *_convolution(32, 5, pooled=True),
         *_convolution(48, 3),
         *_convolution(48, 3, pooled=True),
+        layers.Dropout(dropout / 2),
         *_convolution(128, 3),
         *_convolution(128, 3),
+        layers.Dropout(dropout / 2),
         *_convolution(128, 3),
         layers.GlobalAveragePooling2D(),
         layers.Dropout(dropout),
@@ -55,7 +57,7 @@ def sketch(dropout=0.2):
 
 SKETCH = TrainConfig(
     model="sketch",
-    epochs=24,
+    epochs=36,
     batch_size=128,
     learning_rate=0.008,
     schedule="cosine",
@@ -66,6 +68,7 @@ SKETCH = TrainConfig(
     elastic=0.55,
     thickness=0.4,
     ink=12,
+    ink_turns=3,
     negatives=3000,
     precision="mixed_bfloat16",
 )

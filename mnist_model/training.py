@@ -152,7 +152,7 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
         to_train, to_validate = (
             (part, keras.utils.to_categorical(truth, 10)) for part, truth in (to_train, to_validate)
         )
-    batches = augmented_batches(*to_train, config)
+    batches = augmented_batches(*to_train, config, always=len(training))
     keras.utils.set_random_seed(config.seed)
     if run and (run / CHECKPOINT_FILE).exists():
         model = keras.saving.load_model(run / CHECKPOINT_FILE)

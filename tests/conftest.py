@@ -70,7 +70,7 @@ def small_flagship(small_npz, pen_digits, tmp_path_factory):
         images, labels = arrays["x_train"][:360], arrays["y_train"][:360]
     folder = tmp_path_factory.mktemp("flagship") / "sketch"
     training.train(
-        dataclasses.replace(SKETCH, epochs=2, ink=2, negatives=18), images, labels, folder, pen_digits=pen_digits
+        dataclasses.replace(SKETCH, epochs=2, ink=3, negatives=18), images, labels, folder, pen_digits=pen_digits
     )
     return folder
 

@@ -16,6 +16,19 @@ def test_an_epoch_holds_each_image_once():
     assert sorted(np.concatenate(labels)) == list(range(100))
 
 
+def test_some_images_are_in_every_epoch_and_the_others_take_turns():
+    taking_turns = batches(always=40, turns=3)
+    seen = []
+    for epoch in range(6):
+        taking_turns.epoch = epoch
+        labels = np.concatenate([taking_turns[i][1] for i in range(len(taking_turns))])
+        assert len(labels) == 60
+        assert set(range(40)) < set(labels)
+        seen.append(set(labels) - set(range(40)))
+    assert set.union(*seen[:3]) == set(range(40, 100))
+    assert seen[3:] == seen[:3]
+
+
 def test_without_augmentation_the_images_are_untouched():
     images, labels = batches()[1]
     assert np.array_equal(images[..., 0], batches().images[labels])
