@@ -16,8 +16,7 @@ import gradio as gr
 from PIL import Image
 
 from mnist_model import DigitClassifier, model_folder
-from mnist_model.errors import InputError
-from mnist_model.hub import UnreachableError
+from mnist_model.errors import InputError, UnreachableError
 from mnist_model.preprocessing import PictureError
 
 CANVAS = 400  # side of the pad's canvas, in pixels: more looks smoother, and makes every answer wait longer

@@ -27,22 +27,18 @@ PICTURES = (
     model_folder.CURVES_FILE,
     model_folder.FILTERS_FILE,
 )
-REQUIRED_FILES = (
-    model_folder.KERAS_FILE,
-    model_folder.LITERT_FILE,
-    model_folder.TRAINING_FILE,
-    model_folder.METRICS_FILE,
-    model_folder.SAMPLES_FILE,
-    model_folder.RELIABILITY_FILE,
-    model_folder.CONFUSION_FILE,
-    model_folder.ERRORS_FILE,
-    model_folder.CURVES_FILE,
-)
 OPTIONAL_FILES = (
     model_folder.DETECTOR_FILE,
     model_folder.THRESHOLD_FILE,
     model_folder.DRAWN_FILE,
     model_folder.FILTERS_FILE,
+)
+REQUIRED_FILES = (
+    model_folder.KERAS_FILE,
+    model_folder.LITERT_FILE,
+    model_folder.TRAINING_FILE,
+    model_folder.METRICS_FILE,
+    *(name for name in PICTURES if name not in OPTIONAL_FILES),
 )
 WATTS = 20  # assumed of two cores of a server's processor at work, for the estimate of energy
 
@@ -141,7 +137,7 @@ def render(folder, repo_id, revision):
         metrics=metrics,
         files=files,
         pictures=[name for name in PICTURES if (folder / name).exists()],
-        drawn_rows=_drawn_rows(metrics["drawn"]) if "drawn" in metrics else [],
+        drawn_rows=drawn_rows(metrics["drawn"]) if "drawn" in metrics else [],
         command=_command(training["config"]),
         watts=WATTS,
     )
@@ -153,13 +149,10 @@ def render(folder, repo_id, revision):
 
 def _metadata(training, metrics, repo_id):
     """Return the card's front matter, YAML."""
-    test = metrics["mnist_test"]
-    measured = {("mnist", "MNIST", "test"): {"accuracy": test["accuracy"][model_folder.LITERT_FILE]}}
+    measured = [("mnist", "MNIST", "test", metrics["mnist_test"]["accuracy"][model_folder.LITERT_FILE])]
     if "drawn" in metrics:
-        system = metrics["drawn"]["systems"]["this model"]
-        measured["pen-digits", "Pen digits of held-out writers, drawn as on a canvas", "held-out"] = {
-            "accuracy": system["ordinary"]["accuracy"]
-        }
+        accuracy = metrics["drawn"]["systems"]["this model"]["ordinary"]["accuracy"]
+        measured.append(("pen-digits", "Pen digits of held-out writers, drawn as on a canvas", "held-out", accuracy))
     return ModelCardData(
         library_name="keras",
         pipeline_tag="image-classification",
@@ -174,24 +167,23 @@ def _metadata(training, metrics, repo_id):
                 dataset_type=kind,
                 dataset_name=name,
                 dataset_split=split,
-                metric_type=metric,
-                metric_value=value,
-                metric_name=metric.capitalize(),
+                metric_type="accuracy",
+                metric_value=accuracy,
+                metric_name="Accuracy",
             )
-            for (kind, name, split), values in measured.items()
-            for metric, value in values.items()
+            for kind, name, split, accuracy in measured
         ],
     ).to_yaml()
 
 
-def _drawn_rows(drawn):
-    """Return the rows of the card's table of the drawn-digit benchmark: words, and a cell for each system."""
+def drawn_rows(drawn):
+    """Return the rows of the drawn-digit benchmark's table: words, the aim, and each system's share in %, or None."""
     systems = drawn["systems"].values()
-    rows = [(words, [f"{100 * share(each):.2f}" for each in systems]) for words, (share, _) in DRAWN_ROWS.items()]
+    rows = [(words, aim, [100 * share(each) for each in systems]) for words, (share, aim) in DRAWN_ROWS.items()]
     if "refusals" in drawn:
-        others = ["–"] * (len(systems) - 1)
+        nothing = [None] * (len(systems) - 1)
         rows += [
-            (words, [f"{100 * share(drawn['refusals']):.2f}", *others]) for words, (share, _) in REFUSAL_ROWS.items()
+            (words, aim, [100 * share(drawn["refusals"]), *nothing]) for words, (share, aim) in REFUSAL_ROWS.items()
         ]
     return rows
 

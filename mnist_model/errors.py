@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The scripts and the page print it as one line. Anything else that is raised is a bug, and keeps its traceback.
     """
+
+
+class UnreachableError(InputError):
+    """What was asked for cannot be had from the Hub at present, and is not in the cache."""

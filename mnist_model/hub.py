@@ -18,17 +18,13 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile
 
 from mnist_model import model_folder
-from mnist_model.errors import InputError
+from mnist_model.errors import InputError, UnreachableError
 
 # What serving needs of what is published; nothing else is downloaded.
 FETCHED_FILES = (*model_folder.SERVING_FILES, model_folder.METRICS_FILE)
 WAITS = (1, 2, 4)  # seconds before each further attempt, where the Hub has a bad moment
 POLL = 5  # seconds between two looks at a Space
 UNDER_WAY = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING")  # stages of a Space
-
-
-class UnreachableError(InputError):
-    """What was asked for cannot be had from the Hub at present, and is not in the cache."""
 
 
 def fetch(repo_id, revision=None):
@@ -141,12 +137,13 @@ def run_space(space_id, variables):
 
     _patiently(set_variables, f"set the variables of {space_id}", space_id)
     stage = None
-    while stage is None or stage in UNDER_WAY:
-        if stage:
-            time.sleep(POLL)
+    while True:
         before, stage = stage, _patiently(lambda: api.get_space_runtime(space_id).stage, f"see {space_id}", space_id)
         if stage != before:
             yield stage
+        if stage not in UNDER_WAY:
+            return
+        time.sleep(POLL)
 
 
 def _is_same(path, remote):

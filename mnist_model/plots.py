@@ -107,20 +107,16 @@ def draw_digits(images, captions, path):
 
 def draw_drawn(record, path):
     """Draw the error of each system in each condition of the drawn-digit benchmark, as `drawn.benchmark` has them."""
-    systems = record["systems"]
-    groups = {
-        "MNIST": {name: {"test": each["mnist_test"]["accuracy"]} for name, each in systems.items()},
-        **{
-            group: {name: each["conditions"][group] for name, each in systems.items()}
-            for group in next(iter(systems.values()))["conditions"]
-        },
+    systems = {
+        name: {"MNIST": {"test": each["mnist_test"]["accuracy"]}, **each["conditions"]}
+        for name, each in record["systems"].items()
     }
-    rows = [(group, condition) for group, of in groups.items() for condition in next(iter(of.values()))]
+    rows = [(group, condition) for group, of in next(iter(systems.values())).items() for condition in of]
     heights = range(len(rows))
     figure = _figure(8, 0.22 * len(rows) + 1.4)
     axes = figure.subplots()
     for system, marker, colour in zip(systems, "oxs", (ACCENT, INK, QUIET), strict=False):
-        errors = [100 * (1 - groups[group][system][condition]) for group, condition in rows]
+        errors = [100 * (1 - systems[system][group][condition]) for group, condition in rows]
         # An error of none at all has no place on a logarithmic scale: it is drawn at its left end.
         axes.plot([max(0.05, error) for error in errors], heights, marker, color=colour, markersize=6, label=system)
     for height, (before, now) in enumerate(itertools.pairwise(rows)):

@@ -29,15 +29,15 @@ def prepare(out, model_id, revision):
     Raises:
         InputError: `out` exists.
     """
-    bundled = [model_folder.PRETRAINED / name for name in hub.FETCHED_FILES]
+    bundled = [name for name in hub.FETCHED_FILES if (model_folder.PRETRAINED / name).exists()]
     files = [
         *(ROOT / name for name in PAGE_FILES),
-        *(path for path in bundled if path.exists()),
+        *(model_folder.PRETRAINED / name for name in bundled),
         *sorted((ROOT / "examples").iterdir()),
     ]
     front = metadata_load(ROOT / "README.md") | {
         "models": [model_id],
-        "preload_from_hub": [f"{model_id} {','.join(path.name for path in bundled if path.exists())} {revision}"],
+        "preload_from_hub": [f"{model_id} {','.join(bundled)} {revision}"],
     }
     with model_folder.new_folder(out) as new:
         for path in files:

@@ -102,13 +102,11 @@ def drawn_table():
         return "No record yet.\n"
     systems = list(records[0]["systems"])
     lines = [f"| right, or *as named*, in % | aim | {' | '.join(systems)} |", "|---|--:|" + "--:|" * len(systems)]
-    for words, (share, aim) in card.DRAWN_ROWS.items():
-        first, *others = ([100 * share(record["systems"][system]) for record in records] for system in systems)
-        cells = [_beside(aim, first), *(_mean_and_spread(values, 2) for values in others)]
+    for rows in zip(*map(card.drawn_rows, records), strict=True):
+        words, aim, _ = rows[0]
+        first, *others = zip(*(shares for _, _, shares in rows), strict=True)
+        cells = [_beside(aim, first), *("–" if None in shares else _mean_and_spread(shares, 2) for shares in others)]
         lines.append(f"| {words} | {aim} | {' | '.join(cells)} |")
-    nothing = " – |" * (len(systems) - 1)
-    for words, (share, aim) in card.REFUSAL_ROWS.items() if "refusals" in records[0] else ():
-        lines.append(f"| {words} | {aim} | {_beside(aim, [100 * share(r['refusals']) for r in records])} |{nothing}")
     return "\n".join(lines) + "\n"
 
 

@@ -4,7 +4,7 @@ import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 
 from mnist_model import DigitClassifier, card, hub, model_folder
-from mnist_model.errors import InputError
+from mnist_model.errors import InputError, UnreachableError
 from tests.conftest import put
 
 EXAMPLE = "examples/2-white-on-black.png"
@@ -54,7 +54,7 @@ def test_without_the_hub_the_cache_serves(loopback, published):
 
 def test_without_the_hub_and_a_cache_it_says_so(loopback, published):
     loopback.fail("", times=99, status=503)
-    with pytest.raises(hub.UnreachableError, match="503"):
+    with pytest.raises(UnreachableError, match="503"):
         digit()
 
 
