@@ -130,7 +130,8 @@ PASTED = {"as it is": (28, 100, 90, False), "small": (70, 205, 8, True), "large"
 @pytest.mark.slow
 @pytest.mark.parametrize(("side", "top", "left", "dark_paper"), PASTED.values(), ids=PASTED)
 def test_on_mnist_itself_it_changes_nothing(side, top, left, dark_paper):
-    """MNIST's test images, pasted onto a canvas, are read as well as the images themselves, to 0.1 point."""
+    """MNIST's test images, pasted onto a canvas, are read as well as the images themselves, to 0.1 point, and
+    as seldom refused as the flagship may refuse digits."""
     images, labels = data.load_test(data_file("MNIST_NPZ"))
     classifier = DigitClassifier.from_pretrained()
     pasted = []
@@ -139,6 +140,8 @@ def test_on_mnist_itself_it_changes_nothing(side, top, left, dark_paper):
         scaled = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
         canvas[top : top + side, left : left + side] = scaled
         pasted.append(canvas if dark_paper else 255 - canvas)
-    correct = np.array([prediction.digit for prediction in classifier.predict_batch(pasted)]) == labels
+    predictions = classifier.predict_batch(pasted)
+    correct = np.array([prediction.probabilities.argmax() for prediction in predictions]) == labels
     reference = classifier._model.probabilities(images).argmax(axis=1) == labels
     assert abs(correct.mean() - reference.mean()) < 0.001
+    assert np.mean([prediction.status != "digit" for prediction in predictions]) <= 0.005
