@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from huggingface_hub import CommitOperationAdd, HfApi, constants
+from huggingface_hub import constants
 from sklearn.datasets import load_digits
 
-from mnist_model import hub, ink, model_folder, training
+from mnist_model import card, hub, ink, model_folder, training
 from mnist_model.models import SKETCH
 from mnist_model.preprocessing import preprocess
 from scripts import train
@@ -100,15 +100,19 @@ def published(loopback):
     return put("me/digits", tag="v1")
 
 
-def put(repo_id, *, tag=None, private=False):
-    """Put the bundled model folder into a repo of the Hub on loopback, and return the commit's sha."""
-    api = HfApi(token="hf_me")
-    api.create_repo(repo_id, private=private, exist_ok=True)
-    files = [CommitOperationAdd(path.name, str(path)) for path in model_folder.PRETRAINED.iterdir()]
-    sha = api.create_commit(repo_id, files, commit_message="Publish").oid
-    if tag:
-        api.create_tag(repo_id, tag=tag)
-    return sha
+def put(repo_id, *, folder=model_folder.PRETRAINED, **how):
+    """Publish a folder, as me, in a repo of the Hub on loopback, and return the commit's sha."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("HF_TOKEN", "hf_me")
+        return hub.publish(folder, repo_id, **how).sha
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """What of the bundled model is to be published as me/digits with the tag v1.0."""
+    out = tmp_path_factory.mktemp("prepared") / "repo"
+    card.prepare(model_folder.PRETRAINED, out, "me/digits", "v1.0")
+    return out
 
 
 def missing(what):
@@ -128,6 +132,18 @@ def data_file(variable):
 DATA_FILES = {name: os.environ.get(name) for name in ("MNIST_NPZ", "PENDIGITS")}
 
 
+def answering(process, url):
+    """Wait until a server, a process that was just started, answers at an address."""
+    deadline = time.monotonic() + 60
+    while True:
+        assert process.poll() is None, f"the server ended with status {process.returncode}"
+        assert time.monotonic() < deadline, f"no answer at {url} within a minute"
+        try:
+            return urllib.request.urlopen(url, timeout=5).close()
+        except OSError:
+            time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def serving(command, *, python=sys.executable, cwd=ROOT, base=os.environ, user=None, **environment):
     """Run `command`, a Gradio page, on a free port; give its process and URL once it answers, and end it.
@@ -139,15 +155,7 @@ def serving(command, *, python=sys.executable, cwd=ROOT, base=os.environ, user=N
     process = subprocess.Popen([python, *command], cwd=cwd, env=environment, **(user or {}))
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            assert process.poll() is None, f"the page ended with status {process.returncode}"
-            assert time.monotonic() < deadline, "the page did not answer within a minute"
-            try:
-                urllib.request.urlopen(f"{url}/config", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.05)
+        answering(process, f"{url}/config")
         yield process, url
     finally:
         process.terminate()

@@ -154,7 +154,7 @@ class Repo:
 
     def commit(self, branch, added, deleted, message, parent=None):
         """Make one commit on a branch and return its sha; whoever reads sees all of it or nothing."""
-        head = self.sha(branch) if parent is not None or self.git("branch", "--list", branch) else None
+        head = self.git("for-each-ref", "--format", "%(objectname)", f"refs/heads/{branch}")
         if parent and parent != head:
             raise Refused(412, f"A commit has happened since. Please refresh and try again: {head}")
         with tempfile.TemporaryDirectory() as folder:
@@ -431,8 +431,7 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 raise Refused(400, f"Expected a known operation. Received: {line['key']}")
         with self.hub.lock:
-            missing = [path for path in deleted if path not in repo.files(repo.sha(revision))]
-            if missing:
+            if not set(deleted) <= repo.files(repo.sha(revision)).keys():
                 raise Refused(404, "A file with this name doesn't exist", "EntryNotFound")
             sha = repo.commit(revision, added, deleted, header["summary"], header.get("parentCommit"))
             repo.settings = repo.settings | {"stages": self.stages(repo, sha)}

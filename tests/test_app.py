@@ -189,9 +189,15 @@ def test_a_transparent_picture_is_read_on_paper(client, tmp_path):
     assert label_of(client.predict(nine, api_name="/predict_image")) == "9"
 
 
+def config_of(url):
+    """Return what the page is made of, and so what it says before anyone has drawn."""
+    with urllib.request.urlopen(f"{url}/config") as config:
+        return config.read().decode()
+
+
 def test_the_environment_names_another_model_folder(small_model):
-    with serving(["app.py"], MODEL_ID=str(small_model)) as (_, url), urllib.request.urlopen(f"{url}/config") as config:
-        assert f"the model in {small_model}. It is not evaluated yet" in config.read().decode()
+    with serving(["app.py"], MODEL_ID=str(small_model)) as (_, url):
+        assert f"the model in {small_model}. It is not evaluated yet" in config_of(url)
 
 
 def start_page(**environment):
@@ -209,11 +215,6 @@ def test_a_wrong_model_folder_is_one_line_at_start(tmp_path):
     )
 
 
-def served_by(url):
-    with urllib.request.urlopen(f"{url}/config") as config:
-        return config.read().decode()
-
-
 def test_a_model_of_the_hub_is_served_and_the_page_says_which(published, open_page, capfd):
     with serving(["app.py"], MODEL_ID="me/digits", MODEL_REVISION="v1") as (_, url):
         visitor = open_page(url=url)
@@ -226,7 +227,7 @@ def test_a_model_of_the_hub_is_served_and_the_page_says_which(published, open_pa
 def test_without_the_hub_the_page_serves_the_bundled_model_and_says_so(loopback, capfd):
     loopback.fail("", times=99, status=503)
     with serving(["app.py"], MODEL_ID="me/digits") as (_, url):
-        assert "the bundled model, as me/digits could not be had from the Hub" in served_by(url)
+        assert "the bundled model, as me/digits could not be had from the Hub" in config_of(url)
     assert "warning: Expected to download me/digits. Received: " in capfd.readouterr().err
 
 

@@ -4,17 +4,10 @@ import re
 import shutil
 
 import pytest
-import yaml
+from huggingface_hub import metadata_load
 
 from mnist_model import card, model_folder
 from mnist_model.errors import InputError
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    out = tmp_path_factory.mktemp("published") / "repo"
-    card.prepare(model_folder.PRETRAINED, out, "me/digits", "v1.0")
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +30,8 @@ def test_all_is_there_and_the_files_are_those_of_the_folder(prepared):
         assert (prepared / path.name).read_bytes() == path.read_bytes()
 
 
-def test_the_front_matter_is_what_the_hub_reads(text):
-    front = yaml.safe_load(text.split("---\n")[1])
+def test_the_front_matter_is_what_the_hub_reads(prepared):
+    front = metadata_load(prepared / "README.md")
     metrics = model_folder.read_json(model_folder.PRETRAINED / "metrics.json")
     assert (front["library_name"], front["pipeline_tag"]) == ("keras", "image-classification")
     assert front["license"] == "apache-2.0"

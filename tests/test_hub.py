@@ -3,7 +3,7 @@ import errno
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 
-from mnist_model import DigitClassifier, card, hub, model_folder
+from mnist_model import DigitClassifier, hub, model_folder
 from mnist_model.errors import InputError, UnreachableError
 from tests.conftest import put
 
@@ -153,13 +153,6 @@ def test_a_full_disk_is_an_error_that_leaves_nothing_half_there(published, monke
 def mine(monkeypatch):
     """The token of me."""
     monkeypatch.setenv("HF_TOKEN", "hf_me")
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    out = tmp_path_factory.mktemp("published") / "repo"
-    card.prepare(model_folder.PRETRAINED, out, "me/digits", "v1.0")
-    return out
 
 
 def files_of(loopback, revision="main", repo_id="me/digits", kind="models"):

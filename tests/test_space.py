@@ -3,8 +3,7 @@
 import re
 
 import pytest
-import yaml
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download, metadata_load
 
 from mnist_model import hub
 from mnist_model.errors import InputError
@@ -25,10 +24,6 @@ def files_of(loopback):
     return {
         path: repo.blob(file["oid"]) for path, file in repo.files(repo.sha("main")).items() if path != ".gitattributes"
     }
-
-
-def front_matter(readme):
-    return yaml.safe_load(readme.split("---\n")[1])
 
 
 def test_a_space_is_deployed_runs_and_is_told_what_to_serve(loopback, published, capsys):
@@ -59,8 +54,8 @@ def test_exactly_the_files_of_the_page_go_up(loopback, published):
 
 def test_its_front_matter_says_what_to_build_and_to_download(loopback, published):
     deploy_space.main(DEPLOY)
-    front = front_matter(files_of(loopback)["README.md"].decode())
-    own = front_matter((ROOT / "README.md").read_text())
+    front = metadata_load(hf_hub_download("me/page", "README.md", repo_type="space"))
+    own = metadata_load(ROOT / "README.md")
     assert {name: front[name] for name in own} == own
     assert front["models"] == ["me/digits"]
     (preload,) = front["preload_from_hub"]
@@ -122,7 +117,7 @@ def test_what_cannot_be_deployed_is_an_error(loopback, published, arguments, mes
 
 
 def test_the_repository_itself_can_be_pushed_to_a_space():
-    front = front_matter((ROOT / "README.md").read_text())
+    front = metadata_load(ROOT / "README.md")
     assert (ROOT / front["app_file"]).exists()
     assert front["sdk"] == "gradio"
     assert (ROOT / "requirements.txt").exists()

@@ -9,18 +9,16 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from huggingface_hub import hf_hub_download, snapshot_download
+from huggingface_hub import hf_hub_download, metadata_load, snapshot_download
 from playwright.sync_api import expect
 
-from mnist_model import DigitClassifier, card, hub, model_folder
+from mnist_model import DigitClassifier, hub
 from tests import free_port
-from tests.conftest import ROOT, serving
+from tests.conftest import ROOT, answering, put, serving
 from tests.strokes import place, strokes
 
 pytestmark = pytest.mark.slow
@@ -28,11 +26,11 @@ pytestmark = pytest.mark.slow
 NOBODY = pwd.getpwnam("nobody")
 
 
-def call(*command, **environment):
+def call(*command, cwd=ROOT, **environment):
     """Run a command and return what it prints."""
     result = subprocess.run(
         [str(word) for word in command],
-        cwd=environment.pop("cwd", ROOT),
+        cwd=cwd,
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -100,7 +98,7 @@ def test_train_evaluate_push_download_serve_and_deploy(loopback, small_npz, open
     space = nobodys / "space"
     call(hf, "download", "me/page", "--repo-type", "space", "--local-dir", space)
     shutil.rmtree(space / ".cache")
-    front = yaml.safe_load((space / "README.md").read_text().split("---\n")[1])
+    front = metadata_load(space / "README.md")
     python = virtual_environment(
         nobodys / "venv",
         [f"gradio=={front['sdk_version']}"],
@@ -134,20 +132,12 @@ def space_running(python, folder, home, variables):
     return serving(["app.py"], python=python, cwd=folder, base=base, user=unprivileged(), **variables)
 
 
-@pytest.fixture
-def prepared(loopback, monkeypatch, tmp_path):
-    """The bundled model, published as me/digits with the tag v1.0; the text of its card."""
-    monkeypatch.setenv("HF_TOKEN", "hf_me")
-    card.prepare(model_folder.PRETRAINED, tmp_path / "repo", "me/digits", "v1.0")
-    hub.publish(tmp_path / "repo", "me/digits", tag="v1.0")
-    monkeypatch.delenv("HF_TOKEN")
-    return Path(hf_hub_download("me/digits", "README.md", revision="v1.0")).read_text()
-
-
-def test_the_snippets_of_the_card_run_as_they_stand_and_agree(prepared, tmp_path):
-    with_hub, pinned, litert, own = re.findall(r"```python\n(.*?)```", prepared, re.DOTALL)
+def test_the_snippets_of_the_card_run_as_they_stand_and_agree(loopback, prepared, tmp_path):
+    put("me/digits", folder=prepared, tag="v1.0")
+    card = Path(hf_hub_download("me/digits", "README.md", revision="v1.0")).read_text()
+    with_hub, pinned, litert, own = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     pins = (ROOT / "requirements.txt").read_text()
-    packages = re.search("pip install (.*?)`", prepared)[1].split()
+    packages = re.search("pip install (.*?)`", card)[1].split()
     small = virtual_environment(tmp_path / "venv", [re.search(f"^{name}==.*$", pins, re.M)[0] for name in packages])
     (tmp_path / "elsewhere").mkdir()
     answers = []
@@ -165,6 +155,7 @@ def test_the_snippets_of_the_card_run_as_they_stand_and_agree(prepared, tmp_path
 
 def test_another_hub_serves_what_was_published(loopback, prepared, tmp_path):
     """Olah, https://github.com/vtuber-plan/olah, reads the git repos that the Hub on loopback has made."""
+    put("me/digits", folder=prepared, tag="v1.0")
     olah = virtual_environment(tmp_path / "venv", ["olah==0.5.4"]).with_name("olah-cli")
     config = tmp_path / "olah.toml"
     port = free_port()
@@ -175,13 +166,7 @@ def test_another_hub_serves_what_was_published(loopback, prepared, tmp_path):
     process = subprocess.Popen([olah, "-c", config, "--log-path", tmp_path / "logs"], cwd=tmp_path)
     try:
         url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{url}/me/digits/resolve/v1.0/README.md", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.2)
+        answering(process, f"{url}/me/digits/resolve/v1.0/README.md")
         folder = snapshot_download(
             "me/digits",
             revision="v1.0",
@@ -195,5 +180,5 @@ def test_another_hub_serves_what_was_published(loopback, prepared, tmp_path):
         process.terminate()
         process.wait(10)
     for path in Path(folder).iterdir():
-        assert path.read_bytes() == (tmp_path / "repo" / path.name).read_bytes()
+        assert path.read_bytes() == (prepared / path.name).read_bytes()
     assert DigitClassifier.from_pretrained(Path(folder)).predict("examples/2-white-on-black.png").digit == 3
