@@ -1,6 +1,6 @@
-"""Write the README's tables of results from the records of model folders: python -m scripts.results [FOLDER...]
+"""Write the README's tables from the records of what was measured: python -m scripts.results [FOLDER...]
 
-The records of each FOLDER, training.json and metrics.json, are first copied into docs/results, where they stay.
+The records of each model FOLDER, training.json and metrics.json, are first copied into docs/results, where they stay.
 """
 
 import argparse
@@ -13,14 +13,14 @@ from pathlib import Path
 
 from mnist_model import card, model_folder
 from mnist_model.errors import InputError
-from scripts import run
+from scripts import benchmark, run
 
 ROOT = Path(__file__).parent.parent
 RECORDS = ROOT / "docs" / "results"
 README = ROOT / "README.md"
 MARKS = {
     name: (f"<!-- {name}: written by scripts.results -->\n", f"<!-- end of {name} -->\n")
-    for name in ("results", "drawn")
+    for name in ("results", "drawn", "space")
 }
 
 # What the authors of the recipes say of them, on MNIST's test set.
@@ -30,7 +30,7 @@ REPORTED = {"mlp-128": "97–98", "mlp-128-128": "97.05", "mlp-512": "98.04"}
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m scripts.results",
-        description="Write the README's tables from the records in docs/results and of the bundled model.",
+        description="Write the README's tables from the records in docs and of the bundled model.",
     )
     parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER", help="a model folder to keep the records of")
     for folder in parser.parse_args(argv).folders:
@@ -45,7 +45,7 @@ def main(argv=None):
 
 def with_tables(text):
     """Return a text with the tables between their marks written anew."""
-    for name, table in (("results", results_table), ("drawn", drawn_table)):
+    for name, table in (("results", results_table), ("drawn", drawn_table), ("space", space_table)):
         begin, end = MARKS[name]
         before, begin, rest = text.partition(begin)
         _, end, after = rest.partition(end)
@@ -107,6 +107,21 @@ def drawn_table():
         first, *others = zip(*(shares for _, _, shares in rows), strict=True)
         cells = [_beside(aim, first), *("–" if None in shares else _mean_and_spread(shares, 2) for shares in others)]
         lines.append(f"| {words} | {aim} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def space_table():
+    """Return in Markdown what a Space's environment costs, beside one with Keras."""
+    page, on_keras = model_folder.read_json(benchmark.RECORD)["space"].values()
+    lines = ["| | this page | the same on Keras | ratio |", "|---|--:|--:|--:|"]
+    for words, name, unit, digits in (
+        ("installed, MB", "installed_bytes", 1e6, 0),
+        ("seconds to install", "install_seconds", 1, 0),
+        ("seconds from its start to the first answer", "start_seconds", 1, 1),
+        ("in memory then, MB", "memory_bytes", 1e6, 0),
+    ):
+        own, other = (statistics.median(costs[name]) / unit for costs in (page, on_keras))
+        lines.append(f"| {words} | {own:,.{digits}f} | {other:,.{digits}f} | {other / own:.1f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,15 +1,9 @@
 """What libraries read from the environment when they are imported, set before any test imports them."""
 
 import os
-import socket
 import tempfile
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
+from scripts.benchmark import free_port
 
 HUB_PORT = free_port()
 HUB_HOME = tempfile.TemporaryDirectory(prefix="hub-home-")

@@ -1,14 +1,10 @@
 """Small real data, a small trained model, the page in a process of its own, and a browser to see it with."""
 
-import contextlib
 import dataclasses
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +16,8 @@ from mnist_model import card, hub, ink, model_folder, training
 from mnist_model.models import SKETCH
 from mnist_model.preprocessing import preprocess
 from scripts import train
-from tests import HUB_PORT, free_port
+from scripts.benchmark import free_port, serving
+from tests import HUB_PORT
 from tests.hub import Hub
 from tests.strokes import strokes
 from tests.visitor import PHONE, Visitor
@@ -130,36 +127,6 @@ def data_file(variable):
 
 # Read before `no_settings_of_the_machine` hides them.
 DATA_FILES = {name: os.environ.get(name) for name in ("MNIST_NPZ", "PENDIGITS")}
-
-
-def answering(process, url):
-    """Wait until a server, a process that was just started, answers at an address."""
-    deadline = time.monotonic() + 60
-    while True:
-        assert process.poll() is None, f"the server ended with status {process.returncode}"
-        assert time.monotonic() < deadline, f"no answer at {url} within a minute"
-        try:
-            return urllib.request.urlopen(url, timeout=5).close()
-        except OSError:
-            time.sleep(0.05)
-
-
-@contextlib.contextmanager
-def serving(command, *, python=sys.executable, cwd=ROOT, base=os.environ, user=None, **environment):
-    """Run `command`, a Gradio page, on a free port; give its process and URL once it answers, and end it.
-
-    Its environment is `base` and what is given besides; `user` is what `subprocess` takes to be another user.
-    """
-    port = free_port()
-    environment = {**base, "MODEL_ID": "", "MODEL_REVISION": "", "GRADIO_SERVER_PORT": str(port), **environment}
-    process = subprocess.Popen([python, *command], cwd=cwd, env=environment, **(user or {}))
-    url = f"http://127.0.0.1:{port}"
-    try:
-        answering(process, f"{url}/config")
-        yield process, url
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture(scope="session")

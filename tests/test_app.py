@@ -125,7 +125,7 @@ def test_strokes_of_pen_writers_are_read(open_page, touch):
 
 
 def test_what_is_no_digit_is_said_in_words_and_the_bars_stay(open_page, refusing_model, tmp_path):
-    with serving(["app.py"], MODEL_ID=str(refusing_model)) as (_, url):
+    with serving(["app.py"], {"MODEL_ID": str(refusing_model)}) as (_, url):
         visitor = open_page(url=url)
         visitor.draw(place(strokes(3), height=60, left=30, top=20))
         expect(visitor.answer).to_contain_text("This does not look like a digit", timeout=15000)
@@ -196,7 +196,7 @@ def config_of(url):
 
 
 def test_the_environment_names_another_model_folder(small_model):
-    with serving(["app.py"], MODEL_ID=str(small_model)) as (_, url):
+    with serving(["app.py"], {"MODEL_ID": str(small_model)}) as (_, url):
         assert f"the model in {small_model}. It is not evaluated yet" in config_of(url)
 
 
@@ -216,7 +216,7 @@ def test_a_wrong_model_folder_is_one_line_at_start(tmp_path):
 
 
 def test_a_model_of_the_hub_is_served_and_the_page_says_which(published, open_page, capfd):
-    with serving(["app.py"], MODEL_ID="me/digits", MODEL_REVISION="v1") as (_, url):
+    with serving(["app.py"], {"MODEL_ID": "me/digits", "MODEL_REVISION": "v1"}) as (_, url):
         visitor = open_page(url=url)
         visitor.draw(place(strokes(3), height=60, left=30, top=20))
         expect(visitor.digit).to_have_text("3", timeout=15000)
@@ -226,7 +226,7 @@ def test_a_model_of_the_hub_is_served_and_the_page_says_which(published, open_pa
 
 def test_without_the_hub_the_page_serves_the_bundled_model_and_says_so(loopback, capfd):
     loopback.fail("", times=99, status=503)
-    with serving(["app.py"], MODEL_ID="me/digits") as (_, url):
+    with serving(["app.py"], {"MODEL_ID": "me/digits"}) as (_, url):
         assert "the bundled model, as me/digits could not be had from the Hub" in config_of(url)
     assert "warning: Expected to download me/digits. Received: " in capfd.readouterr().err
 

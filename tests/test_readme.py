@@ -5,7 +5,7 @@ import shutil
 
 from mnist_model import model_folder
 from mnist_model.models import MODELS
-from scripts import results
+from scripts import benchmark, results
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -18,17 +18,18 @@ def test_the_results_are_those_of_the_records():
 
 
 def test_the_records_were_made_from_clean_commits():
-    for folder in [model_folder.PRETRAINED, *results.RECORDS.iterdir()]:
-        for name in ("training.json", "metrics.json"):
-            assert re.fullmatch("[0-9a-f]{40}", model_folder.read_json(folder / name)["git_commit"]), folder
+    folders = [model_folder.PRETRAINED, *results.RECORDS.iterdir()]
+    paths = [folder / name for folder in folders for name in ("training.json", "metrics.json")]
+    for path in [*paths, benchmark.RECORD]:
+        assert re.fullmatch("[0-9a-f]{40}", model_folder.read_json(path)["git_commit"]), path
 
 
 def test_the_records_of_a_folder_become_a_row(tmp_path, monkeypatch):
     records, readme = tmp_path / "records", tmp_path / "README.md"
     monkeypatch.setattr(results, "RECORDS", records)
     monkeypatch.setattr(results, "README", readme)
-    marks = [mark for name in ("results", "drawn") for mark in results.MARKS[name]]
-    readme.write_text("before\n{}old\n{}between\n{}old\n{}after\n".format(*marks))
+    marks = [mark for pair in results.MARKS.values() for mark in pair]
+    readme.write_text("before\n{}old\n{}between\n{}old\n{}{}old\n{}after\n".format(*marks))
     folders = []
     for seed, (accuracy, seconds) in enumerate([(0.97, 10), (0.98, 14)]):
         folder = tmp_path / f"mlp-512-seed{seed}"

@@ -17,8 +17,8 @@ from huggingface_hub import hf_hub_download, metadata_load, snapshot_download
 from playwright.sync_api import expect
 
 from mnist_model import DigitClassifier, hub
-from tests import free_port
-from tests.conftest import ROOT, answering, put, serving
+from scripts.benchmark import answering, free_port, serving
+from tests.conftest import ROOT, put
 from tests.strokes import place, strokes
 
 pytestmark = pytest.mark.slow
@@ -90,7 +90,7 @@ def test_train_evaluate_push_download_serve_and_deploy(loopback, small_npz, open
     for name in ("model.keras", "model.tflite", "metrics.json", "training.json"):
         assert (tmp_path / "downloaded" / name).read_bytes() == (tmp_path / "tiny" / name).read_bytes()
 
-    with serving(["app.py"], MODEL_ID="me/tiny", MODEL_REVISION="v1.0") as (_, url):
+    with serving(["app.py"], {"MODEL_ID": "me/tiny", "MODEL_REVISION": "v1.0"}) as (_, url):
         reads_a_three(open_page(url=url), sha)
 
     output = script("deploy_space", "--space", "me/page", "--model", "me/tiny", "--revision", "v1.0")
@@ -129,7 +129,7 @@ def space_running(python, folder, home, variables):
     (home / "tmp").chmod(0o777)
     base = {name: os.environ[name] for name in ("PATH", "HF_ENDPOINT", "HF_HUB_DISABLE_XET")}
     base |= {"HOME": str(home), "TMPDIR": str(home / "tmp")}
-    return serving(["app.py"], python=python, cwd=folder, base=base, user=unprivileged(), **variables)
+    return serving(["app.py"], variables, python=python, cwd=folder, env=base, **unprivileged())
 
 
 def test_the_snippets_of_the_card_run_as_they_stand_and_agree(loopback, prepared, tmp_path):
