@@ -120,9 +120,10 @@ def publish(folder, repo_id, *, tag=None, repo_type="model", **create):
     return _patiently(commit, f"publish {repo_id}", repo_id)
 
 
-def resolve(repo_id, revision=None):
-    """Return the full sha of a revision of a model on the Hub; raises as `fetch` does."""
-    return _patiently(lambda: HfApi().model_info(repo_id, revision=revision).sha, f"find {repo_id}", repo_id, revision)
+def find(repo_id, revision=None):
+    """Return the full sha of a revision of a model on the Hub, and whether it is private; raises as `fetch` does."""
+    info = _patiently(lambda: HfApi().model_info(repo_id, revision=revision), f"find {repo_id}", repo_id, revision)
+    return info.sha, info.private
 
 
 def run_space(space_id, variables):

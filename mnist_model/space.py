@@ -15,16 +15,17 @@ PAGE_FILES = (
 )
 
 
-def prepare(out, model_id, revision):
+def prepare(out, model_id, revision, private=False):
     """Write into the new folder `out` exactly what a Space of the page needs.
 
     That is the page, the bundled model, which it serves where the Hub cannot be reached, and the front matter that
-    tells the Space what to build and which files to download while it does.
+    tells the Space what to build.
 
     Args:
         out: the folder to make.
         model_id: "user/name", the model that it serves.
         revision: the full sha of it.
+        private: whether it is; such a model is not downloaded while the Space is built, as a build knows no token.
 
     Raises:
         InputError: `out` exists.
@@ -35,10 +36,9 @@ def prepare(out, model_id, revision):
         *(model_folder.PRETRAINED / name for name in bundled),
         *sorted((ROOT / "examples").iterdir()),
     ]
-    front = metadata_load(ROOT / "README.md") | {
-        "models": [model_id],
-        "preload_from_hub": [f"{model_id} {','.join(bundled)} {revision}"],
-    }
+    front = metadata_load(ROOT / "README.md") | {"models": [model_id]}
+    if not private:
+        front["preload_from_hub"] = [f"{model_id} {','.join(bundled)} {revision}"]
     with model_folder.new_folder(out) as new:
         for path in files:
             copy = new / path.relative_to(ROOT)

@@ -23,15 +23,15 @@ def main(argv=None):
     parser.add_argument("--private", action="store_true", help="make the Space private, if it is made")
     parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write what would go up to this new folder")
     arguments = parser.parse_args(argv)
-    sha = hub.resolve(arguments.model, arguments.revision)
+    sha, private = hub.find(arguments.model, arguments.revision)
     if arguments.dry_run:
-        space.prepare(arguments.dry_run, arguments.model, sha)
+        space.prepare(arguments.dry_run, arguments.model, sha, private)
         print(f"{arguments.dry_run}: what would go up as {arguments.space}")
         return
     variables = {"MODEL_ID": arguments.model, "MODEL_REVISION": sha}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "space"
-        space.prepare(folder, arguments.model, sha)
+        space.prepare(folder, arguments.model, sha, private)
         published = hub.publish(
             folder,
             arguments.space,
@@ -43,6 +43,8 @@ def main(argv=None):
     print(
         f"{'published' if published.changed else 'unchanged'} as {published.sha}, to serve {arguments.model} at {sha}"
     )
+    if private:
+        print(f"{arguments.model} is private: give the Space a secret HF_TOKEN that may read it, in its settings")
     for stage in hub.run_space(arguments.space, variables):
         print(stage, flush=True)
     if stage != "RUNNING":

@@ -8,7 +8,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download, metadata
 from mnist_model import hub
 from mnist_model.errors import InputError
 from scripts import deploy_space
-from tests.conftest import ROOT
+from tests.conftest import ROOT, put
 
 DEPLOY = ["--space", "me/page", "--model", "me/digits"]
 
@@ -62,6 +62,13 @@ def test_its_front_matter_says_what_to_build_and_to_download(loopback, published
     repo_id, names, revision = preload.split(" ")
     assert (repo_id, set(names.split(",")), revision) == ("me/digits", set(hub.FETCHED_FILES), published)
     assert len(front["short_description"]) <= 60
+
+
+def test_a_private_model_is_left_to_a_secret_of_the_space(loopback, capsys):
+    put("me/secret", private=True)
+    deploy_space.main(["--space", "me/page", "--model", "me/secret"])
+    assert "me/secret is private: give the Space a secret HF_TOKEN" in capsys.readouterr().out
+    assert "preload_from_hub" not in metadata_load(hf_hub_download("me/page", "README.md", repo_type="space"))
 
 
 def variables():

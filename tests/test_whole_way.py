@@ -91,7 +91,7 @@ def test_train_evaluate_push_download_serve_and_deploy(loopback, small_npz, open
         assert (tmp_path / "downloaded" / name).read_bytes() == (tmp_path / "tiny" / name).read_bytes()
 
     with serving(["app.py"], {"MODEL_ID": "me/tiny", "MODEL_REVISION": "v1.0"}) as (_, url):
-        reads_a_three(open_page(url=url), sha)
+        reads_a_three(open_page(url=url), f"me/tiny at {sha}")
 
     output = script("deploy_space", "--space", "me/page", "--model", "me/tiny", "--revision", "v1.0")
     assert output.splitlines()[-2:] == ["RUNNING", f"{loopback.url}/spaces/me/page"]
@@ -108,7 +108,7 @@ def test_train_evaluate_push_download_serve_and_deploy(loopback, small_npz, open
     variables = loopback.repo("spaces", "me/page").settings["variables"]
     before = time.time()
     with space_running(python, space, nobodys / "home", variables) as (_, url):
-        reads_a_three(open_page(url=url), sha)
+        reads_a_three(open_page(url=url), f"me/tiny at {sha}")
     if os.geteuid() == 0:  # all that it wrote is in its home
         for folder in (nobodys, Path(tempfile.gettempdir()), Path("/var/tmp"), Path("/dev/shm")):
             for path in folder.glob("*"):
@@ -116,16 +116,21 @@ def test_train_evaluate_push_download_serve_and_deploy(loopback, small_npz, open
                 assert not own or path == nobodys / "home"
     assert list((nobodys / "home").rglob("model.tflite"))
 
+    pushed = nobodys / "pushed"  # the repository itself, pushed to a Space
+    shutil.copytree(ROOT, pushed, ignore=shutil.ignore_patterns(".*", "runs", "__pycache__"))
+    with space_running(python, pushed, nobodys / "home", {}) as (_, url):
+        reads_a_three(open_page(url=url), "the bundled model")
 
-def reads_a_three(visitor, sha):
+
+def reads_a_three(visitor, served):
     visitor.draw(place(strokes(3), height=60, left=30, top=20))
     expect(visitor.digit).to_have_text("3", timeout=15000)
-    expect(visitor.page.locator("#served")).to_contain_text(f"me/tiny at {sha}")
+    expect(visitor.page.locator("#served")).to_contain_text(served)
 
 
 def space_running(python, folder, home, variables):
     """Serve as a Space does: with its variables and little else, by a user who has nothing but a home to write to."""
-    (home / "tmp").mkdir(mode=0o777)
+    (home / "tmp").mkdir(exist_ok=True)
     (home / "tmp").chmod(0o777)
     base = {name: os.environ[name] for name in ("PATH", "HF_ENDPOINT", "HF_HUB_DISABLE_XET")}
     base |= {"HOME": str(home), "TMPDIR": str(home / "tmp")}
