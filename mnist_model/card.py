@@ -132,6 +132,7 @@ def render(folder, repo_id, revision):
         metadata=_metadata(training, metrics, repo_id),
         endpoint=constants.ENDPOINT,
         repo_id=repo_id,
+        pinned=revision is not None,
         revision=revision or constants.DEFAULT_REVISION,
         training=training,
         metrics=metrics,

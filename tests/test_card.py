@@ -53,6 +53,7 @@ def test_the_snippets_are_pinned_and_can_be_parsed(text):
         compile(snippet, "snippet", "exec")
         assert "me/digits" in snippet
         assert "v1.0" in snippet
+    assert "They are pinned to `v1.0`" in text
 
 
 def test_the_pictures_it_shows_are_there(prepared, text):
@@ -68,6 +69,7 @@ def test_its_figures_are_those_of_the_record(folder, tmp_path):
     model_folder.write_json(folder / "metrics.json", metrics)
     card.prepare(folder, tmp_path / "out", "me/digits")
     text = (tmp_path / "out" / "README.md").read_text()
+    assert "put the full sha of a commit in the place of `main`" in text
     assert "| 12.35 % |" in text
     assert "| 43.21 to 56.78 |" in text
 
