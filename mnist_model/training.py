@@ -68,7 +68,7 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
         drawings = ink.varied_drawings(writers[0], config.ink, seed=(config.seed, 0))
         validations["ink"] = ink.varied_drawings(writers[1], VALIDATION_COPIES, seed=0)
     model, history = fit(config, images, labels, drawings=drawings, run=run)
-    answers = [(_answers(model, pictures), truth) for pictures, truth in validations.values()]
+    answers = [(predict(model, pictures), truth) for pictures, truth in validations.values()]
     temperature = calibration.fit_temperature(*answers)
     calibration.apply_temperature(model, temperature)
     record = {
@@ -113,7 +113,7 @@ def _add_detector(folder, config, images, labels, pen_digits, validations):
         weights = detector.fit(images, labels, others, seed=config.seed).get_weights()
     model = detector.scorer(weights)
     difference = export.export_litert(model, folder / model_folder.DETECTOR_FILE, validations["mnist"][0])
-    threshold = detector.threshold(*(_answers(model, pictures)[:, 0] for pictures, _ in validations.values()))
+    threshold = detector.threshold(*(predict(model, pictures)[:, 0] for pictures, _ in validations.values()))
     model_folder.write_json(folder / model_folder.THRESHOLD_FILE, {"threshold": threshold})
     return {
         "digits": len(images),
@@ -125,7 +125,8 @@ def _add_detector(folder, config, images, labels, pen_digits, validations):
     }
 
 
-def _answers(model, images):
+def predict(model, images):
+    """Return what a Keras model answers on (N, 28, 28) uint8 images."""
     return model.predict(images[..., np.newaxis], batch_size=1000, verbose=0)
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from mnist_model import card, model_folder
 from mnist_model.errors import InputError
-from scripts import benchmark, run
+from scripts import ablate, benchmark, run
 
 ROOT = Path(__file__).parent.parent
 RECORDS = ROOT / "docs" / "results"
 README = ROOT / "README.md"
 MARKS = {
     name: (f"<!-- {name}: written by scripts.results -->\n", f"<!-- end of {name} -->\n")
-    for name in ("results", "drawn", "space")
+    for name in ("results", "drawn", "ablation", "space")
 }
 
 # What the authors of the recipes say of them, on MNIST's test set.
@@ -45,8 +45,8 @@ def main(argv=None):
 
 def with_tables(text):
     """Return a text with the tables between their marks written anew."""
-    for name, table in (("results", results_table), ("drawn", drawn_table), ("space", space_table)):
-        begin, end = MARKS[name]
+    tables = results_table, drawn_table, ablation_table, space_table
+    for (name, (begin, end)), table in zip(MARKS.items(), tables, strict=True):
         before, begin, rest = text.partition(begin)
         _, end, after = rest.partition(end)
         if not (begin and end):
@@ -107,6 +107,23 @@ def drawn_table():
         first, *others = zip(*(shares for _, _, shares in rows), strict=True)
         cells = [_beside(aim, first), *("–" if None in shares else _mean_and_spread(shares, 2) for shares in others)]
         lines.append(f"| {words} | {aim} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def ablation_table():
+    """Return in Markdown what the flagship's recipe reads in short runs without each of its parts."""
+    if not ablate.RECORD.exists():
+        return "No record yet.\n"
+    runs = collections.defaultdict(list)
+    for record in model_folder.read_json(ablate.RECORD):
+        runs[record["without"]].append(record)
+    lines = ["| without | MNIST test, % | held-out writers, % | seconds | seeds |", "|---|--:|--:|--:|--:|"]
+    for part in ablate.PARTS:
+        cells = [part]
+        for name in ("mnist_test", "held_out_writers"):
+            cells.append(_mean_and_spread([100 * record["accuracy"][name] for record in runs[part]], 2))
+        cells.append(_mean_and_spread([record["seconds"] for record in runs[part]], 0))
+        lines.append(f"| {' | '.join([*cells, str(len(runs[part]))])} |")
     return "\n".join(lines) + "\n"
 
 

@@ -29,7 +29,7 @@ def test_the_records_of_a_folder_become_a_row(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "RECORDS", records)
     monkeypatch.setattr(results, "README", readme)
     marks = [mark for pair in results.MARKS.values() for mark in pair]
-    readme.write_text("before\n{}old\n{}between\n{}old\n{}{}old\n{}after\n".format(*marks))
+    readme.write_text("before\n{}old\n{}between\n{}old\n{}{}old\n{}{}old\n{}after\n".format(*marks))
     folders = []
     for seed, (accuracy, seconds) in enumerate([(0.97, 10), (0.98, 14)]):
         folder = tmp_path / f"mlp-512-seed{seed}"

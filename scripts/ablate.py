@@ -1,0 +1,88 @@
+"""Train the flagship's recipe for a few epochs with one part left out at a time: python -m scripts.ablate
+
+Each run leaves a record in runs/ablation, and all that are there go to docs/ablation.json, from which scripts.results
+writes the README's table. A run whose record is there is not made again, and one that was stopped goes on; processes
+with other seeds can share the work.
+"""
+
+import argparse
+import dataclasses
+import shutil
+from pathlib import Path
+
+from scripts import run
+
+RECORD = Path(__file__).parent.parent / "docs" / "ablation.json"
+COPIES = 8  # drawings of each pen digit of the held-out writers
+
+AFFINE = {"rotation": 0.0, "zoom": 0.0, "shear": 0.0, "shift": 0.0}
+# The parts, each with the settings that leave it out.
+PARTS = {
+    "nothing": {},
+    "pen strokes": {"ink": 0},
+    "all augmentation": {**AFFINE, "elastic": 0.0, "thickness": 0.0},
+    "turn, zoom, shear and shift": AFFINE,
+    "elastic bending": {"elastic": 0.0},
+    "stroke thickness": {"thickness": 0.0},
+    "dropout": {"network": {"dropout": 0.0}},
+    "cosine schedule": {"schedule": "constant", "learning_rate": 0.001},
+    "bfloat16": {"precision": "float32"},
+}
+
+
+def main(argv=None):
+    from mnist_model import data, ink, model_folder, training
+    from mnist_model.evaluation import is_right
+    from mnist_model.models import SKETCH
+
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.ablate",
+        description="Train the flagship's recipe with one part left out at a time, and measure what that costs.",
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="to leave out (default: each in turn)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs (default: 0 1 2)")
+    parser.add_argument("--epochs", type=int, default=5, help="of each run (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="of the runs (default: %(default)s)")
+    parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
+    parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
+    arguments = parser.parse_args(argv)
+    images, labels = data.load_train(arguments.data)
+    writers = ink.split(ink.load(arguments.pendigits))
+    tests = {
+        "mnist_test": data.load_test(arguments.data),
+        "held_out_writers": ink.varied_drawings(writers[2], COPIES, seed=0),
+    }
+    for seed in arguments.seeds:
+        drawings = None
+        for part in arguments.parts:
+            config = dataclasses.replace(SKETCH, epochs=arguments.epochs, seed=seed, negatives=0, **PARTS[part])
+            path = arguments.out / f"{part.replace(', ', '-').replace(' ', '-')}-seed{seed}.json"
+            if path.exists() and model_folder.read_json(path)["config"] == dataclasses.asdict(config):
+                continue
+            provenance = model_folder.provenance("keras", "tensorflow", "numpy")
+            if config.ink and not drawings:
+                drawings = ink.varied_drawings(writers[0], config.ink, seed=(seed, 0))
+            print(f"without {part}, seed {seed}")
+            begun = training.unfinished_run(path)
+            if begun.exists() and training.resumed_config(path) != config:
+                shutil.rmtree(begun)
+            model, history = training.fit(config, images, labels, drawings=drawings if config.ink else None, run=begun)
+            right = {
+                name: is_right(training.predict(model, pictures), truth) for name, (pictures, truth) in tests.items()
+            }
+            record = {
+                "without": part,
+                "accuracy": {name: round(float(each.mean()), 6) for name, each in right.items()},
+                "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
+                "config": dataclasses.asdict(config),
+                **provenance,
+            }
+            model_folder.write_json(path, record)
+            shutil.rmtree(begun)
+            print(", ".join(f"{value:.2%} of {name}" for name, value in record["accuracy"].items()))
+    records = [model_folder.read_json(path) for path in sorted(arguments.out.glob("*.json"))]
+    model_folder.write_json(RECORD, records)
+
+
+if __name__ == "__main__":
+    run(main)
