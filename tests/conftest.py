@@ -12,8 +12,8 @@ import pytest
 from huggingface_hub import constants
 from sklearn.datasets import load_digits
 
-from mnist_model import card, hub, ink, model_folder, training
-from mnist_model.models import SKETCH
+from mnist_model import card, detector, hub, ink, model_folder, training
+from mnist_model.models import DIGIT_OR_NOT, SKETCH
 from mnist_model.preprocessing import preprocess
 from scripts import train
 from scripts.benchmark import free_port, serving
@@ -66,17 +66,17 @@ def small_flagship(small_npz, pen_digits, tmp_path_factory):
     with np.load(small_npz) as arrays:
         images, labels = arrays["x_train"][:360], arrays["y_train"][:360]
     folder = tmp_path_factory.mktemp("flagship") / "sketch"
-    training.train(
-        dataclasses.replace(SKETCH, epochs=2, ink=3, negatives=18), images, labels, folder, pen_digits=pen_digits
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detector, "DIGIT_OR_NOT", dataclasses.replace(DIGIT_OR_NOT, epochs=3))
+        config = dataclasses.replace(SKETCH, epochs=2, ink=3, negatives=18)
+        training.train(config, images, labels, folder, pen_digits=pen_digits)
     return folder
 
 
 @pytest.fixture(scope="session")
-def refusing_model(small_model, small_flagship, tmp_path_factory):
+def refusing_model(tmp_path_factory):
     """A model folder whose detector takes nothing for a digit."""
-    folder = shutil.copytree(small_model, tmp_path_factory.mktemp("refusing") / "model")
-    shutil.copy(small_flagship / model_folder.DETECTOR_FILE, folder)
+    folder = shutil.copytree(model_folder.PRETRAINED, tmp_path_factory.mktemp("refusing") / "model")
     model_folder.write_json(folder / model_folder.THRESHOLD_FILE, {"threshold": 1.5})
     return folder
 

@@ -115,7 +115,7 @@ def test_strokes_of_pen_writers_are_read(open_page, touch):
     wrong = []
     for digit, drawings in enumerate(chosen):
         for drawn in drawings:
-            visitor.draw(place(drawn, height=60, left=25, top=20))
+            visitor.draw(place(drawn, height=60, left=25, top=20), moves=20)
             expect(visitor.digit).to_have_count(1, timeout=15000)
             visitor.page.wait_for_timeout(1500 if len(drawn) > 1 else 0)
             if visitor.digit.inner_text() != str(digit):
@@ -224,29 +224,18 @@ def test_a_model_of_the_hub_is_served_and_the_page_says_which(published, open_pa
     assert f"Serving me/digits at {published}" in capfd.readouterr().out
 
 
-def test_without_the_hub_the_page_serves_the_bundled_model_and_says_so(loopback, capfd):
-    loopback.fail("", times=99, status=503)
+def test_without_the_hub_the_page_serves_the_bundled_model_and_says_so(capfd):
     with serving(["app.py"], {"MODEL_ID": "me/digits"}) as (_, url):
         assert "the bundled model, as me/digits could not be had from the Hub" in config_of(url)
     assert "warning: Expected to download me/digits. Received: " in capfd.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"MODEL_ID": "me/no-such"}, "Expected a model folder, or a model on the Hub, with a token"),
-        ({"MODEL_ID": "me/digits", "MODEL_REVISION": "v2"}, "Expected a branch, tag or commit of me/digits. "),
-        ({"MODEL_ID": "me/digits", "HF_TOKEN": "hf_unknown"}, "Expected a token of the Hub"),
-    ],
-    ids=["id", "revision", "token"],
-)
-def test_a_wrong_model_of_the_hub_is_one_line_at_start(published, settings, message):
-    result = start_page(**settings)
+def test_a_model_of_the_hub_that_cannot_be_had_is_one_line_at_start(published):
+    result = start_page(MODEL_ID="me/digits", HF_TOKEN="hf_unknown")
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].startswith(f"error: {message}")
+    assert result.stderr.splitlines()[-1].startswith("error: Expected a token of the Hub")
     assert "Traceback" not in result.stderr
     assert "hf_unknown" not in result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
 
 
 def test_a_port_that_is_taken_is_one_line_at_start():

@@ -22,12 +22,11 @@ class Visitor:
         assert box["width"] == pytest.approx(box["height"])
         return box["x"] + FRAME, box["y"] + FRAME, box["width"] - 2 * FRAME
 
-    def draw(self, strokes):
-        """Draw strokes, given in hundredths of the sheet's side."""
+    def draw(self, strokes, moves=12):
+        """Draw strokes, given in hundredths of the sheet's side, each in so many moves as a quick hand makes."""
         left, top, side = self.sheet()
         for stroke in strokes:
-            # About twenty moves a stroke are as many as a quick hand makes.
-            chosen = np.linspace(0, len(stroke) - 1, min(len(stroke), 20)).round().astype(int)
+            chosen = np.linspace(0, len(stroke) - 1, min(len(stroke), moves)).round().astype(int)
             points = np.asarray(stroke)[chosen] * side / 100 + (left, top)
             (self._drag_finger if self.touch else self._drag_mouse)(points.tolist())
 
