@@ -9,10 +9,13 @@ import functools
 import html
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 
 import gradio as gr
+from gradio.components.base import server
+from gradio_client.utils import is_http_url_like
 from PIL import Image
 
 from mnist_model import DigitClassifier, model_folder
@@ -21,6 +24,10 @@ from mnist_model.preprocessing import PictureError
 
 CANVAS = 400  # side of the pad's canvas, in pixels: more looks smoother, and makes every answer wait longer
 BRUSH_RADIUS = 12
+MAX_DRAWING = 1_000_000  # bytes of a drawing's file
+MAX_WAITING = 256  # drawings that wait to be asked about
+KEPT = 3600  # seconds that uploaded pictures are kept
+MAX_FILE_SIZE = "25mb"
 BLANK = Image.new("L", (CANVAS, CANVAS), "white")
 
 THEME = gr.themes.Soft(
@@ -140,14 +147,17 @@ def build_demo(classifier):
         try:
             prediction = classifier.predict(BLANK if picture is None else picture)
         except PictureError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            # A person knows the name of the file, and not where it was put.
+            words = str(error).replace(picture, Path(picture).name) if isinstance(picture, str) else str(error)
+            raise gr.Error(words, print_exception=False) from None
         return _bars(prediction), _answer(prediction), _seen(prediction)
 
-    def read_sketch(sketch):
-        return read(None if sketch is None else sketch["composite"])
-
     bars, answer, seen = read(None)
-    with gr.Blocks(title="mnist-sketch: draw a digit and see it read", analytics_enabled=False) as demo:
+    with gr.Blocks(
+        title="mnist-sketch: draw a digit and see it read",
+        analytics_enabled=False,
+        delete_cache=(KEPT, KEPT),
+    ) as demo:
         gr.Markdown("# mnist-sketch\nDraw a digit, small or large, anywhere on the sheet.", elem_id="title")
         with gr.Row():
             with gr.Column(min_width=300):
@@ -155,7 +165,6 @@ def build_demo(classifier):
                     pad = gr.Sketchpad(
                         label="Drawing pad",
                         show_label=False,
-                        image_mode="L",
                         canvas_size=(CANVAS, CANVAS),
                         fixed_canvas=True,
                         brush=gr.Brush(default_size=BRUSH_RADIUS, colors=["#000000"], color_mode="fixed"),
@@ -170,8 +179,6 @@ def build_demo(classifier):
                     picture = gr.Image(
                         label="Picture of one digit",
                         sources=["upload", "clipboard", "webcam"],
-                        type="pil",
-                        image_mode=None,
                         elem_id="picture",
                     )
                     gr.Examples(EXAMPLES, picture, label="Examples")
@@ -183,13 +190,64 @@ def build_demo(classifier):
 
         outputs = [bars, answer, seen]
         reading = {"outputs": outputs, "show_progress": "hidden", "trigger_mode": "always_last"}
-        pad.change(read_sketch, pad, api_name="predict", **reading)
+        drawings = Drawings()
+        pad.accept_blobs = drawings.accept
+        _take_uploads_alone(pad, drawings.take)
+        _take_uploads_alone(picture, lambda value: value and value.path)
+        pad.change(read, pad, api_name="predict", **reading)
         picture.change(read, picture, api_name="predict_image", **reading)
         clear.click(None, js=CLEAR)
         demo.load(None, js=ON_LOAD)
     # Since Gradio 6 looks are given to launch(); whoever launches this page gets its own.
-    demo.launch = functools.partial(demo.launch, theme=THEME, css=CSS, footer_links=["api"])
+    demo.launch = functools.partial(
+        demo.launch, theme=THEME, css=CSS, footer_links=["api"], max_file_size=MAX_FILE_SIZE
+    )
     return demo
+
+
+def _take_uploads_alone(component, preprocess):
+    """Have a component take in files that were uploaded and no others, and give what `preprocess` makes of its value.
+
+    Gradio's own way would download a picture from an address that a client names, and open it before we can say in one
+    line what is wrong with it.
+    """
+    move = component.async_move_resource_to_block_cache
+
+    async def move_uploaded(path):
+        if is_http_url_like(str(path)):
+            raise gr.Error("Expected an uploaded picture. Received: an address", print_exception=False)
+        return await move(path)
+
+    component.async_move_resource_to_block_cache = move_uploaded
+    component.preprocess = preprocess
+
+
+class Drawings:
+    """The drawings that the page has sent of its pad, ahead of asking about them.
+
+    The pad's own way keeps the layers as well, and for good what nobody asks about any more.
+    """
+
+    def __init__(self):
+        self._waiting = {}
+
+    @server
+    def accept(self, sent):
+        """Keep one of the pictures of a pad, which Gradio sends as `data` that describes it and `files` with it."""
+        (_, content), *_ = sent.files
+        if sent.data["type"] == "composite" and len(content) <= MAX_DRAWING:
+            self._waiting[sent.data["id"]] = content
+            for id in list(self._waiting)[:-MAX_WAITING]:
+                self._waiting.pop(id, None)
+
+    def take(self, sketch):
+        """Return what is drawn on a pad with this value, an EditorData: a path, a binary file, or None for nothing."""
+        if sketch is None:
+            return None
+        if sketch.id is None:
+            return sketch.composite and sketch.composite.path
+        content = self._waiting.pop(sketch.id, None)
+        return content and io.BytesIO(content)
 
 
 def _bars(prediction):
@@ -257,6 +315,7 @@ demo = build_demo(load_classifier())
 if __name__ == "__main__":
     # Gradio would take the next free port; where a person named one, another is a mistake.
     port = os.environ.get("GRADIO_SERVER_PORT")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the page as Ctrl-C does, and with status 0
     try:
         demo.launch(server_port=int(port) if port else None)
     except OSError as error:

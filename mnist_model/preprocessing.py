@@ -10,10 +10,13 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter, ImageOps
+from PIL import ExifTags, Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 SIZE = 28  # side of MNIST's images, in pixels
 BOX = 20  # longer side of the digit in them, in pixels
+
+# The kinds of files that are read, by Pillow's names.
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 
 CROP_LEVEL = 0.3  # least ink, as a fraction of full ink, that counts when the digit is cropped
 MAX_SIDE = 1024  # larger pictures are first reduced to about this; a digit 3 % of the side high still has 30 pixels
@@ -40,8 +43,8 @@ def preprocess(picture):
     """Return the digit in `picture` as MNIST would have it: (28, 28) uint8, ink 255 on 0; all zeros if it is blank.
 
     Args:
-        picture: a PIL image; a NumPy array (H, W), (H, W, 3) or (H, W, 4) of uint8; or a path. Ink may be dark on light
-            or light on dark, of any size and in any place.
+        picture: a PIL image; a NumPy array (H, W), (H, W, 3) or (H, W, 4) of uint8; or a path, or a binary file, of one
+            of the FORMATS. Ink may be dark on light or light on dark, of any size and in any place.
 
     Raises:
         PictureError: `picture` is none of these, or is a file that cannot be read.
@@ -55,17 +58,16 @@ def _open(picture):
         image = _from_array(picture)
     elif isinstance(picture, Image.Image):
         image = picture
-    elif isinstance(picture, (str, Path)):
-        image = _from_file(Path(picture))
+    elif isinstance(picture, (str, Path)) or hasattr(picture, "read"):
+        image = _from_file(picture)
     else:
-        raise PictureError(f"Expected a PIL image, a NumPy array or a path. Received: {type(picture).__name__}")
+        raise PictureError(f"Expected a PIL image, a NumPy array, a path or a file. Received: {type(picture).__name__}")
     if min(image.size) < 1:
         raise PictureError(f"Expected a picture of at least 1×1 pixels. Received: {image.width}×{image.height}")
-    image = ImageOps.exif_transpose(image)
-    factor = max(image.size) // MAX_SIDE
-    if factor > 1 and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"):
-        image = image.reduce(factor)
-    return image
+    try:
+        return _upright(image)
+    except OSError as error:  # a PIL image reads its file as late as it can
+        raise PictureError(f"Expected a picture. Received: one that cannot be read ({error})") from None
 
 
 def _from_array(array):
@@ -76,24 +78,45 @@ def _from_array(array):
     return Image.fromarray(array) if array.size else Image.new("L", (0, 0))
 
 
-def _from_file(path):
+def _from_file(file):
+    name = "a file" if hasattr(file, "read") else str(file)
+    Image.init()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            # Pillow would read other kinds as well, such as EPS, which it has Ghostscript run.
+            with Image.open(file, formats=[each for each in FORMATS if each in Image.OPEN]) as image:
                 # JPEG decodes at a fraction of its size for a fraction of the cost.
                 image.draft("RGB", (MAX_SIDE, MAX_SIDE))
                 image.load()
+                image.getexif()
                 return image
     except FileNotFoundError:
-        raise PictureError(f"Expected a picture. Received: no file at {path}") from None
+        raise PictureError(f"Expected a picture. Received: no file at {name}") from None
+    except UnidentifiedImageError:
+        raise PictureError(f"Expected a picture ({', '.join(FORMATS)}). Received: {name}, which is none") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = Image.MAX_IMAGE_PIXELS // 1_000_000
         raise PictureError(
-            f"Expected a picture of at most {limit} megapixels. Received: a larger one, {path}"
+            f"Expected a picture of at most {limit} megapixels. Received: a larger one, {name}"
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise PictureError(f"Expected a picture. Received: {path}, which cannot be read as one ({error})") from None
+    except Exception as error:  # what Pillow raises where a file is damaged is no narrower
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise PictureError(f"Expected a picture. Received: {name}, which cannot be read ({reason})") from None
+
+
+def _upright(image):
+    """Return a PIL image upright and not much larger than MAX_SIDE; first made small, as a large one costs memory."""
+    orientation = image.getexif().get(ExifTags.Base.Orientation)
+    factor = max(image.size) // MAX_SIDE
+    if factor > 1:
+        if image.mode in ("1", "P") or image.mode.startswith("I;16"):  # which have no averages
+            reducible = {"1": "L", "P": "RGBA" if image.has_transparency_data else "RGB"}
+            image = image.convert(reducible.get(image.mode, "I"))
+        image = image.reduce(factor)
+        if orientation:  # which a smaller copy has lost
+            image.getexif()[ExifTags.Base.Orientation] = orientation
+    return ImageOps.exif_transpose(image)
 
 
 def _grey(image):
@@ -103,6 +126,8 @@ def _grey(image):
         # Such modes do not tell what white is: of the usual whites, the least that no pixel exceeds.
         white = next((white for white in (1, 255, 65535) if levels.max() <= white), levels.max())
         return levels * (255 / white)
+    if image.mode == "LAB":
+        return np.asarray(image.getchannel("L"), np.float32)
     if not image.has_transparency_data:
         return np.asarray(image.convert("L"), np.float32)
     levels = np.asarray(image.convert("RGBA").convert("LA"), np.float32)

@@ -103,12 +103,12 @@ def test_a_blank_picture_gives_zeros(blank):
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
-        (None, "Expected a PIL image, a NumPy array or a path. Received: NoneType"),
+        (None, "Expected a PIL image, a NumPy array, a path or a file. Received: NoneType"),
         (np.zeros((28, 28)), r"uint8. Received: \(28, 28\), float64"),
         (np.zeros((28, 28, 2), np.uint8), r"Received: \(28, 28, 2\)"),
         (np.zeros((0, 28), np.uint8), "at least 1×1"),
         ("nowhere.png", "Received: no file at nowhere.png"),
-        (__file__, "cannot be read as one"),
+        (__file__, r"Expected a picture \(PNG, .*Received: .*, which is none"),
     ],
 )
 def test_what_is_no_picture_is_refused_in_one_line(picture, message):
