@@ -15,6 +15,7 @@ from pathlib import Path
 
 import gradio as gr
 from gradio.components.base import server
+from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client.utils import is_http_url_like
 from PIL import Image
 
@@ -193,7 +194,7 @@ def build_demo(classifier):
         drawings = Drawings()
         pad.accept_blobs = drawings.accept
         _take_uploads_alone(pad, drawings.take)
-        _take_uploads_alone(picture, lambda value: value and value.path)
+        _take_uploads_alone(picture, lambda value: value and (value.path or value.url))
         pad.change(read, pad, api_name="predict", **reading)
         picture.change(read, picture, api_name="predict_image", **reading)
         clear.click(None, js=CLEAR)
@@ -205,11 +206,11 @@ def build_demo(classifier):
     return demo
 
 
-def _take_uploads_alone(component, preprocess):
-    """Have a component take in files that were uploaded and no others, and give what `preprocess` makes of its value.
+def _take_uploads_alone(component, picture_of):
+    """Have a component give what `picture_of` makes of its value, where that is a path, of an uploaded file alone.
 
-    Gradio's own way would download a picture from an address that a client names, and open it before we can say in one
-    line what is wrong with it.
+    Gradio's own way would download a picture from an address that a client names, read any file of the machine where
+    the client leaves out that it is one, and open it before we can say in one line what is wrong with it.
     """
     move = component.async_move_resource_to_block_cache
 
@@ -217,6 +218,12 @@ def _take_uploads_alone(component, preprocess):
         if is_http_url_like(str(path)):
             raise gr.Error("Expected an uploaded picture. Received: an address", print_exception=False)
         return await move(path)
+
+    def preprocess(value):
+        picture = picture_of(value)
+        if isinstance(picture, str) and not is_in_or_equal(picture, get_upload_folder()):
+            raise gr.Error("Expected an uploaded picture. Received: something else", print_exception=False)
+        return picture
 
     component.async_move_resource_to_block_cache = move_uploaded
     component.preprocess = preprocess
@@ -315,8 +322,10 @@ demo = build_demo(load_classifier())
 if __name__ == "__main__":
     # Gradio would take the next free port; where a person named one, another is a mistake.
     port = os.environ.get("GRADIO_SERVER_PORT")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the page as Ctrl-C does, and with status 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         demo.launch(server_port=int(port) if port else None)
     except OSError as error:
         sys.exit(f"error: Expected a free port. Received: {error}")
+    finally:
+        demo.close()
