@@ -110,67 +110,107 @@ def _upright(image):
     orientation = image.getexif().get(ExifTags.Base.Orientation)
     factor = max(image.size) // MAX_SIDE
     if factor > 1:
-        if image.mode in ("1", "P") or image.mode.startswith("I;16"):  # which have no averages
-            reducible = {"1": "L", "P": "RGBA" if image.has_transparency_data else "RGB"}
-            image = image.convert(reducible.get(image.mode, "I"))
-        image = image.reduce(factor)
+        image = _reduced(image, factor)
         if orientation:  # which a smaller copy has lost
             image.getexif()[ExifTags.Base.Orientation] = orientation
     return ImageOps.exif_transpose(image)
 
 
+def _reduced(image, factor):
+    """Return a PIL image smaller by a whole factor; made in strips, as Pillow may need a copy of what it reduces."""
+    mode = image.mode
+    if mode in ("P", "PA"):
+        mode = "RGBA" if image.has_transparency_data else "RGB"
+    elif mode == "1" or mode.startswith("I;16"):
+        mode = "L" if mode == "1" else "I"
+    small = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
+    for top in range(0, image.height, 64 * factor):
+        strip = image.crop((0, top, image.width, min(top + 64 * factor, image.height)))
+        small.paste(strip.convert(mode).reduce(factor), (0, top // factor))
+    return small
+
+
 def _grey(image):
-    """Return the grey levels, (H, W) float32 from 0 to 255, with transparent parts laid on paper."""
+    """Return a PIL image as one of grey levels, mode L, with transparent parts laid on paper."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         levels = np.nan_to_num(np.asarray(image, np.float32), posinf=0).clip(0)
         # Such modes do not tell what white is: of the usual whites, the least that no pixel exceeds.
         white = next((white for white in (1, 255, 65535) if levels.max() <= white), levels.max())
-        return levels * (255 / white)
+        return Image.fromarray((levels * (255 / white)).astype(np.uint8))
     if image.mode == "LAB":
-        return np.asarray(image.getchannel("L"), np.float32)
+        return image.getchannel("L")
     if not image.has_transparency_data:
-        return np.asarray(image.convert("L"), np.float32)
-    levels = np.asarray(image.convert("RGBA").convert("LA"), np.float32)
-    ink, opacity = levels[..., 0], levels[..., 1] / 255
-    on_white = ink * opacity + 255 * (1 - opacity)
+        return image.convert("L")
+    image = image.convert("RGBA")
     # White is the paper one expects, unless the ink would vanish on it.
-    return on_white if np.ptp(on_white) >= MIN_CONTRAST else ink * opacity
+    for paper in ("white", "black"):
+        grey = Image.alpha_composite(Image.new("RGBA", image.size, paper), image).convert("L")
+        if np.ptp(grey.getextrema()) >= MIN_CONTRAST:
+            break
+    return grey
 
 
-def _ink(grey):
-    """Return how much ink is at each place, (H, W) float32 from 0, paper, to 1; all zeros if there is none."""
-    blank = np.zeros_like(grey)
-    if np.ptp(grey) < MIN_CONTRAST:
+def _ink(image):
+    """Return how much ink is at each place, (H, W) float32 from 0, paper, to 1; all zeros if there is none.
+
+    Args:
+        image: a PIL image of mode L. Of a drawing only the part that holds the ink is returned.
+    """
+    levels, counts, unit = np.asarray(image), np.array(image.histogram()), 1
+    blank = np.zeros((1, 1), np.float32)
+    if np.ptp(np.flatnonzero(counts)) < MIN_CONTRAST:
         return blank
-    dark = grey < _otsu_threshold(grey)
-    if _is_paper(dark):
-        dark, grey = ~dark, 255 - grey
-    photograph = _noise(grey[~dark]) > 0 and min(grey.shape) >= MIN_PHOTOGRAPH
+    threshold = _otsu_threshold(counts)
+    if _dark_is_paper(levels, counts, threshold):
+        levels, counts, threshold = 255 - levels, counts[::-1], 256 - threshold
+    noise = _noise(counts[threshold:])
+    photograph = noise > 0 and min(levels.shape) >= MIN_PHOTOGRAPH
     if photograph:
-        # Half of the paper may lie in the shade: ink is what is darker, or lighter, than its surroundings.
-        relative = grey - _surroundings(grey)
-        if _is_paper(relative < _otsu_threshold(relative)):
-            grey = 255 - grey
-        grey = grey * (255 / np.maximum(_light(grey), 1))
-        dark = grey < _otsu_threshold(grey)
-    paper, noise = np.median(grey[~dark]), _noise(grey[~dark])
-    contrast = paper - np.percentile(grey[dark], 10)
-    if contrast < max(MIN_CONTRAST, MIN_CONTRAST_TO_NOISE * noise):
+        levels, unit = _evenly_lit(levels.astype(np.float32)), 0.25
+        counts = np.bincount(levels.ravel(), minlength=1024)
+        threshold = _otsu_threshold(counts)
+        noise = _noise(counts[threshold:])
+    paper = threshold + _quantile(counts[threshold:], 0.5)
+    contrast = paper - _quantile(counts[:threshold], 0.1)
+    if contrast * unit < max(MIN_CONTRAST, MIN_CONTRAST_TO_NOISE * noise * unit):
         return blank
     floor = 3 * noise
-    ink = np.clip((paper - grey - floor) / (contrast - floor), 0, 1)
-    return _without_lines_and_specks(ink) if photograph else ink
+    ink = ((paper - np.arange(len(counts)) - floor) / (contrast - floor)).clip(0, 1).astype(np.float32)  # of each level
+    if photograph:
+        return _without_lines_and_specks(ink[levels])
+    return ink[_cropped(levels, levels <= np.flatnonzero(ink > CROP_LEVEL).max())]
 
 
-def _is_paper(mask):
-    """Return whether a mask is of the paper, of which most of a picture, and most of its border, is made."""
-    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-    return mask.mean() + border.mean() > 1
+def _evenly_lit(grey):
+    """Return a photograph as if its light were even and its ink dark: (H, W) uint16, quarters of grey levels."""
+    # Half of the paper may lie in the shade: ink is what is darker, or lighter, than its surroundings.
+    relative = np.clip(grey - _surroundings(grey) + 128, 0, 255).astype(np.uint8)
+    counts = np.bincount(relative.ravel(), minlength=256)
+    if _dark_is_paper(relative, counts, _otsu_threshold(counts)):
+        grey = 255 - grey
+    return np.clip(grey * (4 * 255 / np.maximum(_light(grey), 1)), 0, 1023).astype(np.uint16)
 
 
-def _noise(paper):
-    """Return the standard deviation of grey levels, by their median absolute deviation; 0 for paper that was drawn."""
-    return 1.4826 * np.median(np.abs(paper - np.median(paper)))
+def _dark_is_paper(levels, counts, threshold):
+    """Return whether what is below a threshold is the paper: of it is most of a picture, and most of its border."""
+    border = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
+    return counts[:threshold].sum() / levels.size + (border < threshold).mean() > 1
+
+
+def _noise(counts):
+    """Return the standard deviation of paper, by its median absolute deviation; 0 for paper that was drawn.
+
+    Args:
+        counts: how many pixels there are of each level.
+    """
+    deviations = np.abs(np.arange(len(counts)) - _quantile(counts, 0.5))
+    return 1.4826 * _quantile(np.bincount(deviations, counts), 0.5)
+
+
+def _quantile(counts, fraction):
+    """Return the least level that so large a fraction of the pixels does not exceed."""
+    below = np.cumsum(counts)
+    return int(np.searchsorted(below, fraction * below[-1]))
 
 
 def _surroundings(grey):
@@ -306,25 +346,33 @@ def _find_lines(mask, thin):
     return best, slope
 
 
-def _otsu_threshold(grey):
-    """Return the grey level that parts light from dark with the least variance within the two (Otsu, 1979)."""
-    counts, edges = np.histogram(grey, bins=256)
-    middles = (edges[:-1] + edges[1:]) / 2
+def _otsu_threshold(counts):
+    """Return the level from which on is light, with the least variance within light and dark (Otsu, 1979).
+
+    Args:
+        counts: how many pixels there are of each level.
+    """
     below = np.cumsum(counts)[:-1]
-    above = grey.size - below
-    sum_below = np.cumsum(counts * middles)[:-1]
-    sum_above = sum_below[-1] + counts[-1] * middles[-1] - sum_below
-    between = below * above * (sum_below / np.maximum(below, 1) - sum_above / np.maximum(above, 1)) ** 2
-    return edges[1 + between.argmax()]
+    above = counts.sum() - below
+    sum_below = np.cumsum(counts * np.arange(len(counts)))
+    sum_below, total = sum_below[:-1], sum_below[-1]
+    between = below * above * (sum_below / np.maximum(below, 1) - (total - sum_below) / np.maximum(above, 1)) ** 2
+    return 1 + int(between.argmax())
+
+
+def _cropped(picture, mask):
+    """Return the least part of a picture, (H, W), that holds all that a mask of it is true for."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else picture[:0]
 
 
 def _frame(ink):
     """Scale the ink to MNIST's box and put its centre of mass at the centre: (28, 28) uint8."""
     framed = np.zeros((SIZE, SIZE), np.uint8)
-    rows, columns = (np.flatnonzero((ink > CROP_LEVEL).any(axis)) for axis in (1, 0))
-    if not len(rows):
+    ink = _cropped(ink, ink > CROP_LEVEL)
+    if not ink.size:
         return framed
-    crop = Image.fromarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    crop = Image.fromarray(ink)
     scale = BOX / max(crop.size)
     width, height = (max(1, round(side * scale)) for side in crop.size)
     digit = np.asarray(crop.resize((width, height), Image.Resampling.LANCZOS))

@@ -79,9 +79,9 @@ def test_its_metrics_were_measured_on_the_files_beside_them(classifier):
     assert "+changes" not in classifier.metrics["git_commit"]
 
 
-def test_what_is_no_digit_is_refused_with_its_probabilities(small_model, refusing_model):
+def test_what_is_no_digit_is_refused_with_its_probabilities(refusing_model):
     picture = drawing(3)
-    plain = DigitClassifier.from_pretrained(small_model).predict(picture)
+    plain = DigitClassifier.from_pretrained().predict(picture)
     refusing = DigitClassifier.from_pretrained(refusing_model)
     refused, blank = refusing.predict_batch([picture, np.zeros((28, 28), np.uint8)])
     assert (refused.digit, refused.status, str(refused)) == (None, "not_a_digit", "not a digit")
