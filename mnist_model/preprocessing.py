@@ -177,8 +177,8 @@ def _ink(image):
     floor = 3 * noise
     ink = ((paper - np.arange(len(counts)) - floor) / (contrast - floor)).clip(0, 1).astype(np.float32)  # of each level
     if photograph:
-        return _without_lines_and_specks(ink[levels])
-    return ink[_cropped(levels, levels <= np.flatnonzero(ink > CROP_LEVEL).max())]
+        return _without_lines_and_specks(ink.take(levels))
+    return ink.take(_cropped(levels, levels <= np.flatnonzero(ink > CROP_LEVEL).max()))
 
 
 def _evenly_lit(grey):
