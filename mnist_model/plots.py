@@ -217,6 +217,34 @@ def draw_parallel_coordinates(trials, path):
     figure.savefig(path)
 
 
+def draw_speed(milliseconds, rates, path):
+    """Draw how long one prediction takes and how many images a second are read, by the way the network is run.
+
+    Args:
+        milliseconds: by way.
+        rates: by way, for each size of a batch, in words, the images a second.
+        path: the PNG file to make.
+    """
+    figure = _figure(9, 3.6)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.3])
+    colours = [ACCENT if place == 0 else QUIET for place in range(len(milliseconds))]
+    bars = left.barh(list(milliseconds), milliseconds.values(), color=colours)
+    left.bar_label(bars, [f"{value:.2g}" for value in milliseconds.values()], padding=3, fontsize=9)
+    left.set(xscale="log", title="One prediction, ms")
+    left.set_xlim(right=4 * max(milliseconds.values()))
+    left.invert_yaxis()
+    sizes = list(next(iter(rates.values())))
+    for place, (way, by_size) in enumerate(rates.items()):
+        at = np.arange(len(sizes)) + 0.16 * (place - (len(rates) - 1) / 2)
+        shade = ACCENT if place == 0 else f"{0.3 + 0.5 * place / len(rates):.2f}"
+        right.bar(at, by_size.values(), 0.14, color=shade, label=way)
+    right.set(title="Images a second", xticks=range(len(sizes)), xticklabels=sizes)
+    right.legend(frameon=False, fontsize=8)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
+
+
 def _scale(values, logarithmic):
     """Return the values to name on an axis, and a function from a value to its height there, 0–1."""
     ticks = sorted(set(values))

@@ -1,113 +1,305 @@
-"""Measure what it costs to run the page as a Space does: python -m scripts.benchmark
+"""Measure speed, each thing beside what it is compared with, in turns: python -m scripts.benchmark [PART...]
 
-It makes two environments, as a Space builds them: that of the page, and one with Keras besides, in which the same page
-serves the same network through `model.predict`. All is measured in turns. The record goes to docs/benchmark.json, from
-which scripts.results writes the README's table.
+The record of each PART goes to docs/benchmark.json, from which scripts.results writes the README's table.
 """
 
 import argparse
-import contextlib
+import concurrent.futures
 import datetime
-import os
+import functools
 import re
-import socket
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 from mnist_model.errors import InputError
 from scripts import run
+from scripts.pages import ECHO_PAGE, KERAS_PAGE, PAGE, ROOT, ask, serving, upload
 
-ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "docs" / "benchmark.json"
+PICTURE = ROOT / "docs" / "speed.png"
 EXAMPLE = ROOT / "examples" / "2-white-on-black.png"
-
-PAGE = ["app.py"]
-KERAS_PAGE = [
-    "-c",
-    """
-import keras
-from mnist_model import inference, model_folder
-
-class KerasModel:
-    def __init__(self, path):
-        self.model = keras.saving.load_model(path.with_name(model_folder.KERAS_FILE), compile=False)
-
-    def probabilities(self, images):
-        return self.model.predict(images[..., None], verbose=0)
-
-LiteRTModel = inference.LiteRTModel
-inference.LiteRTModel = lambda path, outputs=10: KerasModel(path) if outputs == 10 else LiteRTModel(path, outputs)
-import app
-app.demo.launch()
-""",
-]
 
 
 def main(argv=None):
-    from tqdm import tqdm
-
     from mnist_model import model_folder
 
     parser = argparse.ArgumentParser(
         prog="python -m scripts.benchmark",
-        description="Measure the page in a Space's environment, beside one with Keras, into docs/benchmark.json.",
+        description="Measure speed, each thing beside what it is compared with, into docs/benchmark.json.",
     )
-    parser.add_argument("--installs", type=int, default=3, help="how often each environment is made (default: 3)")
-    parser.add_argument("--starts", type=int, default=5, help="how often each page is started (default: 5)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(PARTS)} (default: all)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
     arguments = parser.parse_args(argv)
-    steps = space(arguments.installs, arguments.starts)
-    *_, costs = tqdm(steps, total=2 * (arguments.installs + arguments.starts), unit="measurement")
-    record = {
-        "space": costs,
-        "date": datetime.date.today().isoformat(),
-        **model_folder.provenance("gradio", "ai-edge-litert", "tensorflow", "keras"),
+    if unknown := set(arguments.parts) - PARTS.keys():
+        raise InputError(f"Expected parts of {', '.join(PARTS)}. Received: {', '.join(unknown)}")
+    # Asked now: a record that is written makes the checkout differ from its commit.
+    provenance = {"date": datetime.date.today().isoformat()}
+    provenance |= model_folder.provenance("gradio", "ai-edge-litert", "onnxruntime", "tensorflow", "keras")
+    record = model_folder.read_json(RECORD) if RECORD.exists() else {}
+    for name in arguments.parts or PARTS:
+        record[name] = {"measured": PARTS[name](arguments.rounds), **provenance}
+        model_folder.write_json(RECORD, record)
+    if {"prediction", "throughput"} <= record.keys():
+        _draw(record["prediction"]["measured"], record["throughput"]["measured"])
+
+
+def _draw(predictions, rates):
+    from mnist_model import plots
+
+    milliseconds = {name: statistics.median(predictions[name]["ms"]) for name in ("DigitClassifier", *list(rates)[1:])}
+    medians = {
+        name: {size: statistics.median(values) for size, values in by_size.items()} for name, by_size in rates.items()
     }
-    model_folder.write_json(RECORD, record)
-    print(RECORD)
+    plots.draw_speed(milliseconds, medians, PICTURE)
 
 
-def space(installs, starts):
-    """Measure the environment of the page and one with Keras besides, in turns.
+def in_turns(systems, rounds, words):
+    """Measure systems in turns.
 
     Args:
-        installs: how often each is made.
-        starts: how often each page is started.
+        systems: name -> a function without arguments that returns figures by name.
+        rounds: how often each is called.
+        words: what is measured, for the progress bar.
 
-    Yields:
-        After each measurement the dict of all so far: for "page" and "page on Keras" lists of `installed_bytes`,
-        of `install_seconds`, of `start_seconds`, from the start of the process to its first answer, and of
-        `memory_bytes`, which it has in memory then.
+    Returns:
+        For each system, for each figure, the list of its values, a round each.
     """
-    requirements = (ROOT / "requirements.txt").read_text(), (ROOT / "requirements-train.txt").read_text()
-    gradio, keras, tensorflow = (
-        re.search(f"^{name}==.*$", "".join(requirements), re.M)[0] for name in ("gradio", "keras", "tensorflow")
-    )
-    own = [gradio], ["-r", "requirements.txt"]  # as a Space installs them, one after the other
-    pages = {"page": (PAGE, own), "page on Keras": (KERAS_PAGE, (*own, [keras, tensorflow]))}
-    measured = "installed_bytes", "install_seconds", "start_seconds", "memory_bytes"
-    costs = {name: {each: [] for each in measured} for name in pages}
+    from tqdm import tqdm
+
+    measured = {name: {} for name in systems}
+    for _ in tqdm(range(rounds), words, unit="round"):
+        for name, measure in systems.items():
+            for figure, value in measure().items():
+                measured[name].setdefault(figure, []).append(value)
+    return measured
+
+
+def median_ms(function, times):
+    """Return the median of the milliseconds that a function without arguments takes."""
+    taken = []
+    for _ in range(times + 1):
+        start = time.perf_counter()
+        function()
+        taken.append(1000 * (time.perf_counter() - start))
+    return statistics.median(taken[1:])  # the first call may have had to prepare something
+
+
+class Networks:
+    """The bundled network in each of the ways to run it: each a function of (N, 28, 28) uint8 images."""
+
+    def __init__(self):
+        import keras
+        import numpy as np
+        import onnxruntime
+        import tensorflow as tf
+
+        from mnist_model import DigitClassifier, model_folder
+        from mnist_model.inference import THREADS, LiteRTModel
+
+        def prepared(images):
+            return images[..., np.newaxis].astype(np.float32)
+
+        self.classifier = DigitClassifier.from_pretrained()
+        model = keras.saving.load_model(model_folder.PRETRAINED / model_folder.KERAS_FILE, compile=False)
+        model(prepared(np.zeros((1, 28, 28), np.uint8)))  # to be exported it must have been called
+        with tempfile.TemporaryDirectory() as folder:
+            model.export(f"{folder}/model.onnx", format="onnx", verbose=False)
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = THREADS
+            session = onnxruntime.InferenceSession(f"{folder}/model.onnx", options)
+        (taken,) = session.get_inputs()
+        compiled = tf.function(model)
+        self.ways = {
+            "LiteRT": LiteRTModel(model_folder.PRETRAINED / model_folder.LITERT_FILE).probabilities,
+            "onnxruntime": lambda images: session.run(None, {taken.name: prepared(images)})[0],
+            "tf.function": lambda images: compiled(tf.constant(prepared(images))).numpy(),
+            "model(x)": lambda images: model(prepared(images)).numpy(),
+            "model.predict": lambda images: model.predict(prepared(images), batch_size=len(images), verbose=0),
+        }
+
+
+def prediction(rounds):
+    """Measure one prediction: a canvas of 280×280 is prepared and read, by DigitClassifier also told from no digit."""
+    import numpy as np
+    from PIL import Image
+
+    from mnist_model.preprocessing import preprocess
+
+    networks = Networks()
+    canvas = np.asarray(Image.open(EXAMPLE).convert("L").resize((280, 280)))
+    systems = {"DigitClassifier": lambda: {"ms": median_ms(lambda: networks.classifier.predict(canvas), 200)}}
+    for name, network in networks.ways.items():
+        if name != "LiteRT":
+            systems[name] = lambda network=network: {"ms": median_ms(lambda: network(preprocess(canvas)[None]), 50)}
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(installs):
-            for name, (_, requirements) in pages.items():
-                environment = Path(folder) / name.replace(" ", "-")
-                subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
-                before, start = size(environment), time.monotonic()
-                for each in requirements:
-                    pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-cache-dir"]
-                    subprocess.run([*pip, "--disable-pip-version-check", *each], cwd=ROOT, check=True)
-                costs[name]["install_seconds"].append(time.monotonic() - start)
-                costs[name]["installed_bytes"].append(size(environment) - before)
-                yield costs
-        for _ in range(starts):
-            for name, (command, _) in pages.items():
-                seconds, memory = start_of(command, Path(folder) / name.replace(" ", "-") / "bin" / "python")
-                costs[name]["start_seconds"].append(seconds)
-                costs[name]["memory_bytes"].append(memory)
-                yield costs
+        photograph = Path(folder) / "photograph.jpg"
+        noise = np.random.default_rng(0).normal(0, 3, (3000, 4000))
+        paper = np.asarray(Image.open(EXAMPLE).convert("L").resize((4000, 3000)))
+        Image.fromarray((240 - 0.8 * paper + noise).clip(0, 255).astype(np.uint8)).convert("RGB").save(photograph)
+        systems["a photograph of 12 megapixels"] = lambda: {
+            "ms": median_ms(lambda: networks.classifier.predict(photograph), 10)
+        }
+        return in_turns(systems, rounds, "one prediction")
+
+
+def throughput(rounds):
+    """Measure how many images a second the network reads, in batches of 1, 32 and 1,024."""
+    import numpy as np
+
+    def measure(network):
+        rates = {}
+        for size, times in ((1, 20), (32, 10), (1024, 1)):
+            images = np.zeros((size, 28, 28), np.uint8)
+            rates[f"batches of {size:,}"] = 1000 * size / median_ms(functools.partial(network, images), times)
+        return rates
+
+    systems = {name: lambda network=network: measure(network) for name, network in Networks().ways.items()}
+    return in_turns(systems, rounds, "throughput")
+
+
+def start(rounds):
+    """Measure a page's start, to its first answer, and what it has in memory then."""
+    pages = {"page": PAGE, "echo": ECHO_PAGE, "page on Keras": KERAS_PAGE}
+    return in_turns({name: lambda page=page: start_of(page) for name, page in pages.items()}, rounds, "start")
+
+
+def start_of(page, python=sys.executable):
+    """Start a page, have it read a picture, and end it.
+
+    Returns:
+        The seconds from the start of the process to its answer, and the bytes that it has in memory then.
+    """
+    import httpx
+
+    begin = time.monotonic()
+    with serving(page, python=python, **QUIET) as (process, url), httpx.Client() as session:
+        well, answer = ask(session, url, "predict_image", upload(session, url, EXAMPLE))
+        seconds = time.monotonic() - begin
+        if not well:
+            raise InputError(f"Expected an answer. Received: {answer}")
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    return {"seconds": seconds, "bytes": 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])}
+
+
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def requests(rounds, seconds=10):
+    """Measure how many requests a second a page answers that 1, 8 and 32 clients ask as fast as they can."""
+    import httpx
+
+    def client(url, until):
+        with httpx.Client(timeout=60) as session:
+            picture, count = upload(session, url, EXAMPLE), 0
+            while time.monotonic() < until:
+                well, answer = ask(session, url, "predict_image", picture)
+                if not well:
+                    raise InputError(f"Expected an answer. Received: {answer}")
+                count += 1
+            return count
+
+    def measure(url):
+        rates = {}
+        for clients in (1, 8, 32):
+            with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+                until = time.monotonic() + seconds
+                counts = list(pool.map(lambda _, until=until: client(url, until), range(clients)))
+            rates[f"{clients} clients"] = sum(counts) / seconds
+        return rates
+
+    with serving(PAGE, **QUIET) as (_, page), serving(ECHO_PAGE, **QUIET) as (_, echo):
+        return in_turns({"page": lambda: measure(page), "echo": lambda: measure(echo)}, rounds, "requests")
+
+
+def stroke(rounds):
+    """Measure in Chromium the time from the end of a stroke, when the pointer goes up, to the answer on the page."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        raise InputError("Expected Chromium on the PATH. Received: none")
+    arguments = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with (
+        serving(PAGE, **QUIET) as (_, page),
+        serving(ECHO_PAGE, **QUIET) as (_, echo),
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        tabs = {name: browser.new_context().new_page() for name in ("page", "echo")}
+        for name, url in (("page", page), ("echo", echo)):
+            tabs[name].goto(url)
+            tabs[name].wait_for_selector('#pad button[aria-label="Brush"]')
+        systems = {name: lambda tab=tab: {"ms": _stroke(tab)} for name, tab in tabs.items()}
+        measured = in_turns(systems, rounds, "stroke")
+        browser.close()
+    return measured
+
+
+WATCH = """
+() => { window.answered = new Promise((resolve, reject) => {
+  setTimeout(() => reject(new Error('no answer within 30 seconds')), 30000);
+  let up;
+  document.addEventListener('pointerup', () => { up = performance.now(); }, { capture: true, once: true });
+  const answer = document.querySelector('#answer');
+  const said = () => answer.querySelector('textarea')?.value ?? answer.querySelector('[role=status]').textContent;
+  const before = said();
+  const look = () => { if (up && said() !== before) resolve(performance.now() - up); else setTimeout(look, 1); };
+  look();
+}); }
+"""
+
+
+def _stroke(tab):
+    """Draw a stroke on a page in the browser, and return the milliseconds from its end to the answer."""
+    tab.bring_to_front()
+    tab.wait_for_timeout(500)  # our page takes up the brush itself
+    if not tab.locator('#pad button[aria-label="Brush Size"]').count():
+        tab.click('#pad button[aria-label="Brush"]')
+    box = tab.locator("#pad canvas").first.bounding_box()
+    x, y, side = box["x"] + box["width"] / 2, box["y"] + box["height"] / 4, box["height"] / 2
+    tab.evaluate(WATCH)
+    tab.mouse.move(x, y)
+    tab.mouse.down()
+    for i in range(1, 11):
+        tab.mouse.move(x + i, y + side * i / 10)
+    tab.mouse.up()
+    taken = tab.evaluate("window.answered")
+    tab.evaluate(WATCH.replace("pointerup", "click"))
+    tab.evaluate("""() => document.querySelector('#pad button[aria-label="Clear canvas"]').click()""")
+    tab.evaluate("window.answered")
+    return taken
+
+
+def space(rounds):
+    """Measure an environment made as a Space makes it, beside one with Keras, in which the same page runs on Keras."""
+    requirements = (ROOT / "requirements.txt").read_text() + (ROOT / "requirements-train.txt").read_text()
+    gradio, keras, tensorflow = (
+        re.search(f"^{name}==.*$", requirements, re.M)[0] for name in ("gradio", "keras", "tensorflow")
+    )
+    own = [gradio], ["-r", "requirements.txt"]  # one after the other
+
+    def measure(page, environment, packages):
+        subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
+        python = environment / "bin" / "python"
+        before, begin = size(environment), time.monotonic()
+        for each in packages:
+            pip = [python, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check"]
+            subprocess.run([*pip, *each], cwd=ROOT, check=True)
+        figures = {"install seconds": time.monotonic() - begin, "installed bytes": size(environment) - before}
+        start_of(page, python)  # compiles what was installed
+        return figures | start_of(page, python)
+
+    with tempfile.TemporaryDirectory() as folder:
+        systems = {
+            "page": lambda: measure(PAGE, Path(folder) / "page", own),
+            "page on Keras": lambda: measure(KERAS_PAGE, Path(folder) / "keras", (*own, [keras, tensorflow])),
+        }
+        return in_turns(systems, rounds, "a Space's environment")
 
 
 def size(folder):
@@ -115,61 +307,7 @@ def size(folder):
     return sum(path.lstat().st_size for path in folder.rglob("*"))
 
 
-def start_of(command, python=sys.executable):
-    """Start a page, have it read a picture, and end it.
-
-    Returns:
-        The seconds from the start of the process to its answer, and the bytes that it has in memory then.
-    """
-    from gradio_client import Client, handle_file
-
-    start = time.monotonic()
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with serving(command, python=python, **quiet) as (process, url):
-        client = Client(url, verbose=False, analytics_enabled=False)
-        client.predict(handle_file(EXAMPLE), api_name="/predict_image")
-        seconds = time.monotonic() - start
-        status = Path(f"/proc/{process.pid}/status").read_text()
-    return seconds, 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
-
-
-def free_port():
-    """Return a port of 127.0.0.1 that no server has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def serving(command, variables=None, *, python=sys.executable, cwd=ROOT, env=os.environ, **how):
-    """Run `command`, a Gradio page, on a free port; give its process and URL once it answers, and end it.
-
-    Its environment is `env` with `variables`; `how` is what `subprocess.Popen` takes besides.
-    """
-    port = free_port()
-    own = {"MODEL_ID": "", "MODEL_REVISION": "", "GRADIO_SERVER_PORT": str(port)}
-    process = subprocess.Popen([python, *command], cwd=cwd, env={**env, **own, **(variables or {})}, **how)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        answering(process, f"{url}/config")
-        yield process, url
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def answering(process, url):
-    """Wait until a server, a process that was just started, answers at an address."""
-    deadline = time.monotonic() + 60
-    while True:
-        if process.poll() is not None or time.monotonic() > deadline:
-            what = "none within a minute" if process.returncode is None else f"its exit status {process.returncode}"
-            raise InputError(f"Expected an answer at {url}. Received: {what}")
-        try:
-            return urllib.request.urlopen(url, timeout=5).close()
-        except OSError:
-            time.sleep(0.05)
-
+PARTS = {each.__name__: each for each in (prediction, throughput, start, stroke, requests, space)}
 
 if __name__ == "__main__":
     run(main)

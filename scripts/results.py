@@ -20,7 +20,7 @@ RECORDS = ROOT / "docs" / "results"
 README = ROOT / "README.md"
 MARKS = {
     name: (f"<!-- {name}: written by scripts.results -->\n", f"<!-- end of {name} -->\n")
-    for name in ("results", "drawn", "ablation", "space")
+    for name in ("results", "drawn", "ablation", "speed")
 }
 
 # What the authors of the recipes say of them, on MNIST's test set.
@@ -45,7 +45,7 @@ def main(argv=None):
 
 def with_tables(text):
     """Return a text with the tables between their marks written anew."""
-    tables = results_table, drawn_table, ablation_table, space_table
+    tables = results_table, drawn_table, ablation_table, speed_table
     for (name, (begin, end)), table in zip(MARKS.items(), tables, strict=True):
         before, begin, rest = text.partition(begin)
         _, end, after = rest.partition(end)
@@ -127,26 +127,53 @@ def ablation_table():
     return "\n".join(lines) + "\n"
 
 
-def space_table():
-    """Return in Markdown what a Space's environment costs, beside one with Keras."""
-    page, on_keras = model_folder.read_json(benchmark.RECORD)["space"].values()
-    lines = ["| | this page | the same on Keras | ratio |", "|---|--:|--:|--:|"]
-    for words, name, unit, digits in (
-        ("installed, MB", "installed_bytes", 1e6, 0),
-        ("seconds to install", "install_seconds", 1, 0),
-        ("seconds from its start to the first answer", "start_seconds", 1, 1),
-        ("in memory then, MB", "memory_bytes", 1e6, 0),
-    ):
-        own, other = (statistics.median(costs[name]) / unit for costs in (page, on_keras))
-        lines.append(f"| {words} | {own:,.{digits}f} | {other:,.{digits}f} | {other / own:.1f} |")
+# In words, the part and the figure of the record, its unit, ours, what it stands beside, and the aim of the ratio.
+COMPARISONS = [
+    ("one prediction, ms", "prediction", "ms", 1, "DigitClassifier", "model.predict", "≤ 0.02"),
+    ("", "prediction", "ms", 1, "DigitClassifier", "model(x)", ""),
+    ("", "prediction", "ms", 1, "DigitClassifier", "tf.function", ""),
+    ("", "prediction", "ms", 1, "DigitClassifier", "onnxruntime", "≤ 1.3"),
+    ("images a second, one at a time", "throughput", "batches of 1", 1, "LiteRT", "model.predict", ""),
+    ("images a second, 32 at a time", "throughput", "batches of 32", 1, "LiteRT", "model.predict", ""),
+    ("images a second, 1,024 at a time", "throughput", "batches of 1,024", 1, "LiteRT", "model.predict", ""),
+    ("start to the first answer, seconds", "start", "seconds", 1, "page", "echo", "≤ 1.15"),
+    ("", "start", "seconds", 1, "page", "page on Keras", ""),
+    ("in memory then, MB", "start", "bytes", 1e6, "page", "echo", "≤ 1.3"),
+    ("", "start", "bytes", 1e6, "page", "page on Keras", ""),
+    ("end of a stroke to the answer, ms", "stroke", "ms", 1, "page", "echo", "≤ 1.1"),
+    ("requests a second, 1 client", "requests", "1 clients", 1, "page", "echo", ""),
+    ("requests a second, 8 clients", "requests", "8 clients", 1, "page", "echo", ""),
+    ("requests a second, 32 clients", "requests", "32 clients", 1, "page", "echo", "≥ 0.8"),
+    ("a Space: installed, MB", "space", "installed bytes", 1e6, "page", "page on Keras", ""),
+    ("seconds to install", "space", "install seconds", 1, "page", "page on Keras", ""),
+    ("start to the first answer, seconds", "space", "seconds", 1, "page", "page on Keras", ""),
+    ("in memory then, MB", "space", "bytes", 1e6, "page", "page on Keras", ""),
+]
+
+
+def speed_table():
+    """Return in Markdown what was measured beside what it is compared with, in medians."""
+    record = model_folder.read_json(benchmark.RECORD)
+    lines = ["| | this project | beside | | ratio | aim |", "|---|--:|---|--:|--:|--:|"]
+    for words, part, figure, unit, ours, other, aim in COMPARISONS:
+        if part in record:
+            measured = record[part]["measured"]
+            own, beside = (statistics.median(measured[name][figure]) / unit for name in (ours, other))
+            ratio = f"{own / beside:.2g}" if own < 0.1 * beside else f"{own / beside:.2f}"
+            cells = [words, f"{own:,.3g}", other, f"{beside:,.3g}", _bold_unless(ratio, aim), aim]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def _beside(aim, values):
     """Return the mean and spread of values, in bold where the mean is not what was aimed at: "≥ 99.70"."""
-    mean, (sign, goal) = round(statistics.mean(values), 2), aim.split() or ("≥", 0)
-    reached = mean >= float(goal) if sign == "≥" else mean <= float(goal)
-    cell = _mean_and_spread(values, 2)
+    return _bold_unless(_mean_and_spread(values, 2), aim)
+
+
+def _bold_unless(cell, aim):
+    """Return a cell, which begins with a number, in bold where that is not what was aimed at: "≥ 99.70"."""
+    number, (sign, goal) = float(cell.split()[0].replace(",", "")), aim.split() or ("≥", 0)
+    reached = number >= float(goal) if sign == "≥" else number <= float(goal)
     return cell if reached else f"**{cell}**"
 
 

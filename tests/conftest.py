@@ -16,7 +16,7 @@ from mnist_model import card, detector, hub, ink, model_folder, training
 from mnist_model.models import DIGIT_OR_NOT, SKETCH
 from mnist_model.preprocessing import preprocess
 from scripts import train
-from scripts.benchmark import free_port, serving
+from scripts.pages import free_port, serving
 from tests import HUB_PORT
 from tests.hub import Hub
 from tests.strokes import strokes

@@ -15,8 +15,7 @@ from PIL import Image, ImageDraw
 
 from mnist_model import DigitClassifier
 from mnist_model.preprocessing import PictureError
-from scripts import benchmark
-from scripts.benchmark import serving
+from scripts.pages import PAGE, serving
 from tests.bad_pictures import CASES, encoded
 
 VALID = {format: encoded(format) for format in ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")}
@@ -71,7 +70,7 @@ def test_it_is_read_or_refused_in_one_line(classifier, folder, name, expected):
 
 
 def test_the_page_reads_it_or_says_in_one_line_why_not(folder):
-    with serving(benchmark.PAGE) as (process, url):
+    with serving(PAGE) as (process, url):
         client = Client(url, verbose=False)
 
         def ask(name):

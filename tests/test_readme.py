@@ -5,7 +5,7 @@ import shutil
 
 from mnist_model import model_folder
 from mnist_model.models import MODELS
-from scripts import benchmark, results
+from scripts import ablate, benchmark, results
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -20,8 +20,11 @@ def test_the_results_are_those_of_the_records():
 def test_the_records_were_made_from_clean_commits():
     folders = [model_folder.PRETRAINED, *results.RECORDS.iterdir()]
     paths = [folder / name for folder in folders for name in ("training.json", "metrics.json")]
-    for path in [*paths, benchmark.RECORD]:
-        assert re.fullmatch("[0-9a-f]{40}", model_folder.read_json(path)["git_commit"]), path
+    records = [*map(model_folder.read_json, paths), *model_folder.read_json(benchmark.RECORD).values()]
+    if ablate.RECORD.exists():
+        records += model_folder.read_json(ablate.RECORD)
+    for record in records:
+        assert re.fullmatch("[0-9a-f]{40}", record["git_commit"]), record
 
 
 def test_the_records_of_a_folder_become_a_row(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ import pytest
 
 from mnist_model import data, evaluation
 from mnist_model.errors import InputError
-from scripts import benchmark
+from scripts.pages import PAGE, ask, serving
 from tests.bad_pictures import encoded
 from tests.conftest import ROOT
 
@@ -42,12 +42,10 @@ def inside():
         server.shutdown()
 
 
-def ask(url, api_name, value):
-    """Call the page as anyone can who does not care for its clients, and return what it answers, a line of JSON."""
-    event = httpx.post(f"{url}/gradio_api/call/{api_name}", json={"data": [value]}).json()["event_id"]
-    kind, answer = httpx.get(f"{url}/gradio_api/call/{api_name}/{event}").text.splitlines()[:2]
-    assert kind in ("event: complete", "event: error")
-    return answer.removeprefix("data: ")
+@pytest.fixture(scope="module")
+def session():
+    with httpx.Client(timeout=30) as session:
+        yield session
 
 
 def value_of(api_name, path):
@@ -57,9 +55,9 @@ def value_of(api_name, path):
 
 
 @pytest.mark.parametrize("api_name", ["predict", "predict_image"])
-def test_no_picture_is_fetched_from_an_address(page_url, inside, api_name):
+def test_no_picture_is_fetched_from_an_address(session, page_url, inside, api_name):
     address, asked = inside
-    answer = ask(page_url, api_name, value_of(api_name, address))
+    _, answer = ask(session, page_url, api_name, value_of(api_name, address))
     assert "Expected an uploaded picture. Received: an address" in answer
     assert asked == []
 
@@ -67,17 +65,17 @@ def test_no_picture_is_fetched_from_an_address(page_url, inside, api_name):
 @pytest.mark.parametrize("api_name", ["predict", "predict_image"])
 @pytest.mark.parametrize("path", ["docs/page.png", ROOT / "docs" / "page.png", "/etc/hostname"])
 @pytest.mark.parametrize("named", [True, False], ids=["as a file", "as anything"])
-def test_no_file_is_read_that_was_not_uploaded(page_url, api_name, path, named):
+def test_no_file_is_read_that_was_not_uploaded(session, page_url, api_name, path, named):
     value = value_of(api_name, path)
     if not named:
         del (value if api_name == "predict_image" else value["composite"])["meta"]
-    answer = ask(page_url, api_name, value)
+    _, answer = ask(session, page_url, api_name, value)
     assert "confidences" not in answer
     assert "Traceback" not in answer
 
 
-def test_a_picture_that_is_written_out_is_refused_and_not_taken_for_none(page_url):
-    answer = ask(page_url, "predict_image", {"url": "data:image/png;base64,iVBORw0KGgo="})
+def test_a_picture_that_is_written_out_is_refused_and_not_taken_for_none(session, page_url):
+    _, answer = ask(session, page_url, "predict_image", {"url": "data:image/png;base64,iVBORw0KGgo="})
     assert "Expected an uploaded picture. Received: something else" in answer
 
 
@@ -94,7 +92,7 @@ def test_a_file_that_is_too_large_is_turned_away(page_url):
     assert response.status_code == 413
 
 
-def test_drawings_that_nobody_asks_about_do_not_fill_the_memory(page_url):
+def test_drawings_that_nobody_asks_about_do_not_fill_the_memory(session, page_url):
     components = httpx.get(f"{page_url}/config").json()["components"]
     pad = next(each["id"] for each in components if each["props"].get("elem_id") == "pad")
 
@@ -106,19 +104,18 @@ def test_drawings_that_nobody_asks_about_do_not_fill_the_memory(page_url):
         assert response.status_code == 200
 
     def label(id):
-        return json.loads(ask(page_url, "predict", {"id": id}))[0]["label"]
+        return json.loads(ask(session, page_url, "predict", {"id": id})[1])[0]["label"]
 
     three = encoded("PNG")
-    with httpx.Client() as session:
-        for id in ("oldest", *map(str, range(MAX_WAITING - 1)), "newest"):
-            send(id, three)
-        send("layer", three, "layer")
-        send("large", three + bytes(MAX_DRAWING))
+    for id in ("oldest", *map(str, range(MAX_WAITING - 1)), "newest"):
+        send(id, three)
+    send("layer", three, "layer")
+    send("large", three + bytes(MAX_DRAWING))
     assert [label(id) for id in ("oldest", "layer", "large", "newest", "newest")] == [None, None, None, "3", None]
 
 
 def test_it_ends_when_it_is_told_to(capfd):
-    with benchmark.serving(benchmark.PAGE) as (process, _):
+    with serving(PAGE) as (process, _):
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     assert "Traceback" not in capfd.readouterr().err

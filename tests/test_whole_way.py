@@ -17,7 +17,7 @@ from huggingface_hub import hf_hub_download, metadata_load, snapshot_download
 from playwright.sync_api import expect
 
 from mnist_model import DigitClassifier, hub
-from scripts.benchmark import answering, free_port, serving
+from scripts.pages import answering, free_port, serving
 from tests.conftest import ROOT, put
 from tests.strokes import place, strokes
 
