@@ -1,5 +1,6 @@
 """The Hub, https://huggingface.co: a repo there -> a model folder here, and a folder here -> one commit there."""
 
+import contextlib
 import errno
 import hashlib
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx2
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token, snapshot_download
 from huggingface_hub.errors import (
+    DryRunError,
     HfHubHTTPError,
     HFValidationError,
     LocalEntryNotFoundError,
@@ -22,6 +24,7 @@ from mnist_model.errors import InputError, UnreachableError
 
 # What serving needs of what is published; nothing else is downloaded.
 FETCHED_FILES = (*model_folder.SERVING_FILES, model_folder.METRICS_FILE)
+MAX_FILE_SIZE = 100_000_000  # bytes of one of these
 WAITS = (1, 2, 4)  # seconds before each further attempt, where the Hub has a bad moment
 POLL = 5  # seconds between two looks at a Space
 UNDER_WAY = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING")  # stages of a Space
@@ -39,8 +42,8 @@ def fetch(repo_id, revision=None):
 
     Raises:
         UnreachableError: the Hub cannot be reached, or does not answer, and there is no cached copy.
-        InputError: there is no such repo or revision, the token may not read it, it holds no model, or a file is
-            damaged and was so again when it was downloaded anew.
+        InputError: there is no such repo or revision, the token may not read it, it holds no model, a file is too
+            large, or one is damaged and was so again when it was downloaded anew.
     """
     folder = _download(repo_id, revision)
     for name in (model_folder.LITERT_FILE, model_folder.METRICS_FILE):
@@ -57,7 +60,15 @@ def _download(repo_id, revision, **how):
     def download():
         if repo_id.count("/") != 1:
             raise HFValidationError
-        return Path(snapshot_download(repo_id, revision=revision, allow_patterns=list(FETCHED_FILES), **how))
+        what = {"repo_id": repo_id, "revision": revision, "allow_patterns": list(FETCHED_FILES)}
+        with contextlib.suppress(DryRunError):  # without the Hub there is nothing to download
+            for file in snapshot_download(**what, dry_run=True):
+                if file.file_size > MAX_FILE_SIZE:
+                    raise InputError(
+                        f"Expected files of at most {MAX_FILE_SIZE:,} bytes. "
+                        f"Received: {repo_id}, whose {file.filename} has {file.file_size:,}"
+                    )
+        return Path(snapshot_download(**what, **how))
 
     return _patiently(download, f"download {repo_id}", repo_id, revision)
 

@@ -111,6 +111,13 @@ def test_a_repo_without_a_model_is_an_error(loopback):
         digit(repo_id="me/empty")
 
 
+def test_a_file_that_is_too_large_is_not_downloaded(loopback, published, monkeypatch):
+    monkeypatch.setattr(hub, "MAX_FILE_SIZE", 1_000_000)
+    with pytest.raises(InputError, match="Expected files of at most 1,000,000 bytes. Received: me/digits, whose model"):
+        digit()
+    assert not [line for line in loopback.requests if "GET /cdn" in line]
+
+
 def test_a_download_that_was_cut_goes_on(loopback, published):
     loopback.fail("GET /cdn", cut_after=1000)
     assert digit() == 3
