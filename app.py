@@ -201,7 +201,12 @@ def build_demo(classifier):
         demo.load(None, js=ON_LOAD)
     # Since Gradio 6 looks are given to launch(); whoever launches this page gets its own.
     demo.launch = functools.partial(
-        demo.launch, theme=THEME, css=CSS, footer_links=["api"], max_file_size=MAX_FILE_SIZE
+        demo.launch,
+        theme=THEME,
+        css=CSS,
+        footer_links=["api"],
+        max_file_size=MAX_FILE_SIZE,
+        state_session_capacity=64,  # of 10,000 visitors Gradio would keep the state, of which this page has none
     )
     return demo
 

@@ -68,12 +68,12 @@ def free_port():
 
 
 @contextlib.contextmanager
-def serving(command, variables=None, *, python=sys.executable, cwd=ROOT, env=os.environ, **how):
-    """Run `command`, a Gradio page, on a free port; give its process and URL once it answers, and end it.
+def serving(command, variables=None, *, port=None, python=sys.executable, cwd=ROOT, env=os.environ, **how):
+    """Run `command`, a Gradio page, on `port` or a free one; give its process and URL once it answers, and end it.
 
     Its environment is `env` with `variables`; `how` is what `subprocess.Popen` takes besides.
     """
-    port = free_port()
+    port = port or free_port()
     own = {"MODEL_ID": "", "MODEL_REVISION": "", "GRADIO_SERVER_PORT": str(port)}
     process = subprocess.Popen([python, *command], cwd=cwd, env={**env, **own, **(variables or {})}, **how)
     url = f"http://127.0.0.1:{port}"
