@@ -239,7 +239,8 @@ def draw_speed(milliseconds, rates, path):
         shade = ACCENT if place == 0 else f"{0.3 + 0.5 * place / len(rates):.2f}"
         right.bar(at, by_size.values(), 0.14, color=shade, label=way)
     right.set(title="Images a second", xticks=range(len(sizes)), xticklabels=sizes)
-    right.legend(frameon=False, fontsize=8)
+    right.set_ylim(top=1.5 * max(rate for by_size in rates.values() for rate in by_size.values()))
+    right.legend(frameon=False, fontsize=8, ncols=2)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
