@@ -159,10 +159,15 @@ def speed_table():
         if part in record:
             measured = record[part]["measured"]
             own, beside = (statistics.median(measured[name][figure]) / unit for name in (ours, other))
-            ratio = f"{own / beside:.2g}" if own < 0.1 * beside else f"{own / beside:.2f}"
-            cells = [words, f"{own:,.3g}", other, f"{beside:,.3g}", _bold_unless(ratio, aim), aim]
+            cells = [words, _three_digits(own), other, _three_digits(beside)]
+            cells += [_bold_unless(_three_digits(own / beside), aim), aim]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _three_digits(value):
+    """Return a number to three digits, or to whole ones where it has more."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _beside(aim, values):
