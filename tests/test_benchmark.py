@@ -2,6 +2,8 @@
 
 import json
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -9,7 +11,7 @@ import pytest
 
 from mnist_model import model_folder
 from scripts import benchmark, results
-from scripts.pages import KERAS_PAGE, PAGE, ask, serving, upload
+from scripts.pages import KERAS_PAGE, PAGE, ROOT, ask, serving, upload
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +35,10 @@ def test_the_page_starts_almost_as_fast_and_small_as_an_echo():
 
 
 def test_a_stroke_is_answered_almost_as_fast_as_by_an_echo():
-    assert ratio(benchmark.stroke(3), "ms", "page", "echo") < 1.4
+    # In a process of its own: Playwright would not have another of itself beside the one of the browser's fixture.
+    program = "import json; from scripts import benchmark; print(json.dumps(benchmark.stroke(3)))"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    assert ratio(json.loads(result.stdout), "ms", "page", "echo") < 1.4
 
 
 def test_it_answers_almost_as_many_requests_as_an_echo():
