@@ -230,10 +230,19 @@ def test_without_the_hub_the_page_serves_the_bundled_model_and_says_so(capfd):
     assert "warning: Expected to download me/digits. Received: " in capfd.readouterr().err
 
 
-def test_a_model_of_the_hub_that_cannot_be_had_is_one_line_at_start(published):
-    result = start_page(MODEL_ID="me/digits", HF_TOKEN="hf_unknown")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"MODEL_ID": "me/no-such"}, "Expected a model folder, or a model on the Hub, with a token"),
+        ({"MODEL_ID": "me/digits", "MODEL_REVISION": "v2"}, "Expected a branch, tag or commit of me/digits. "),
+        ({"MODEL_ID": "me/digits", "HF_TOKEN": "hf_unknown"}, "Expected a token of the Hub"),
+    ],
+    ids=["id", "revision", "token"],
+)
+def test_a_wrong_model_of_the_hub_is_one_line_at_start(published, settings, message):
+    result = start_page(**settings)
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].startswith("error: Expected a token of the Hub")
+    assert result.stderr.splitlines()[-1].startswith(f"error: {message}")
     assert "Traceback" not in result.stderr
     assert "hf_unknown" not in result.stdout + result.stderr
 
