@@ -11,8 +11,9 @@ import shutil
 from pathlib import Path
 
 from scripts import run
+from scripts.pages import ROOT
 
-RECORD = Path(__file__).parent.parent / "docs" / "ablation.json"
+RECORD = ROOT / "docs" / "ablation.json"
 COPIES = 8  # drawings of each pen digit of the held-out writers
 
 AFFINE = {"rotation": 0.0, "zoom": 0.0, "shear": 0.0, "shift": 0.0}

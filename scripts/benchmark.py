@@ -8,7 +8,6 @@ import concurrent.futures
 import datetime
 import functools
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from mnist_model.errors import InputError
 from scripts import run
-from scripts.pages import ECHO_PAGE, KERAS_PAGE, PAGE, ROOT, ask, serving, upload
+from scripts.pages import ECHO_PAGE, KERAS_PAGE, PAGE, ROOT, ask, chromium, megabytes, serving, upload
 
 RECORD = ROOT / "docs" / "benchmark.json"
 PICTURE = ROOT / "docs" / "speed.png"
@@ -182,8 +181,7 @@ def start_of(page, python=sys.executable):
         seconds = time.monotonic() - begin
         if not well:
             raise InputError(f"Expected an answer. Received: {answer}")
-        status = Path(f"/proc/{process.pid}/status").read_text()
-    return {"seconds": seconds, "bytes": 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])}
+        return {"seconds": seconds, "bytes": round(1e6 * megabytes(process.pid))}
 
 
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -220,8 +218,7 @@ def stroke(rounds):
     """Measure in Chromium the time from the end of a stroke, when the pointer goes up, to the answer on the page."""
     from playwright.sync_api import sync_playwright
 
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
+    if not (path := chromium()):
         raise InputError("Expected Chromium on the PATH. Received: none")
     arguments = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
     with (
@@ -229,7 +226,7 @@ def stroke(rounds):
         serving(ECHO_PAGE, **QUIET) as (_, echo),
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
         tabs = {name: browser.new_context().new_page() for name in ("page", "echo")}
         for name, url in (("page", page), ("echo", echo)):
             tabs[name].goto(url)

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -58,6 +60,17 @@ with gr.Blocks(analytics_enabled=False) as demo:
 demo.launch()
 """,
 ]
+
+
+def chromium():
+    """Return the path of Chromium, or None where there is none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def megabytes(process_id="self", what="VmRSS"):
+    """Return what a process has in memory, in MB; with "VmHWM" the most that it had."""
+    status = Path(f"/proc/{process_id}/status").read_text()
+    return int(re.search(rf"{what}:\s+(\d+) kB", status)[1]) * 1024 / 1e6
 
 
 def free_port():

@@ -14,8 +14,8 @@ from pathlib import Path
 from mnist_model import card, model_folder
 from mnist_model.errors import InputError
 from scripts import ablate, benchmark, run
+from scripts.pages import ROOT
 
-ROOT = Path(__file__).parent.parent
 RECORDS = ROOT / "docs" / "results"
 README = ROOT / "README.md"
 MARKS = {

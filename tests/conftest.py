@@ -16,13 +16,11 @@ from mnist_model import card, detector, hub, ink, model_folder, training
 from mnist_model.models import DIGIT_OR_NOT, SKETCH
 from mnist_model.preprocessing import preprocess
 from scripts import train
-from scripts.pages import free_port, serving
+from scripts.pages import chromium, free_port, serving
 from tests import HUB_PORT
 from tests.hub import Hub
 from tests.strokes import strokes
 from tests.visitor import PHONE, Visitor
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -141,14 +139,14 @@ def browser():
     """Headless Chromium."""
     from playwright.sync_api import sync_playwright
 
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
+    path = chromium()
+    if not path:
         missing("Chromium on the PATH")
     # The last of these keep the browser off the network; the canvas needs WebGL, which here software draws.
     arguments = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run"]
     arguments += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()
 

@@ -13,7 +13,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from mnist_model import ink
-from tests.conftest import ROOT, data_file, serving
+from scripts.pages import ROOT, serving
+from tests.conftest import data_file
 from tests.strokes import drawing, place, strokes
 
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from mnist_model import DigitClassifier
 from mnist_model.preprocessing import PictureError
-from scripts.pages import PAGE, serving
+from scripts.pages import PAGE, megabytes, serving
 from tests.bad_pictures import CASES, encoded
 
 VALID = {format: encoded(format) for format in ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")}
@@ -39,11 +39,7 @@ class Cost:
     """What a process takes within the block: seconds of a processor, and MB besides what it had when that began."""
 
     def __init__(self, process="self"):
-        self._folder = Path(f"/proc/{process}")
-
-    def _status(self, name):
-        line = next(line for line in (self._folder / "status").read_text().splitlines() if line.startswith(name))
-        return int(line.split()[1]) / 1000
+        self._process, self._folder = process, Path(f"/proc/{process}")
 
     def _processor(self):
         ticks = (self._folder / "stat").read_text().rpartition(")")[2].split()[11:13]
@@ -51,12 +47,12 @@ class Cost:
 
     def __enter__(self):
         (self._folder / "clear_refs").write_text("5")  # the peak is from now on
-        self._before, self._begin = self._status("VmRSS"), self._processor()
+        self._before, self._begin = megabytes(self._process), self._processor()
         return self
 
     def __exit__(self, *_):
         self.seconds = self._processor() - self._begin
-        self.megabytes = self._status("VmHWM") - self._before
+        self.megabytes = megabytes(self._process, "VmHWM") - self._before
 
 
 @pytest.mark.parametrize(("name", "expected"), [(name, expected) for name, (_, expected) in CASES.items()], ids=CASES)

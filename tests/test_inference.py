@@ -9,7 +9,7 @@ from PIL import Image
 
 from mnist_model import DigitClassifier, model_folder
 from mnist_model.errors import InputError
-from tests.conftest import ROOT
+from scripts.pages import ROOT
 from tests.strokes import drawing
 
 

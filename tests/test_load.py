@@ -6,14 +6,14 @@ import socket
 import statistics
 import threading
 import time
-from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
-from scripts.pages import PAGE, ask, free_port, serving, upload
+from scripts.pages import PAGE, ask, free_port, megabytes, serving, upload
 from tests.bad_pictures import CASES, encoded
+from tests.visitor import send_drawing
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +27,6 @@ class Visitors:
     def __init__(self, url, folder, until):
         self.url, self.folder, self.until = url, folder, until
         self.seconds, self.failures = [], []
-        config = httpx.get(f"{url}/config").json()
-        self.pad = next(each["id"] for each in config["components"] if each["props"].get("elem_id") == "pad")
 
     def come(self, number):
         """Ask until it is time to go."""
@@ -54,10 +52,7 @@ class Visitors:
         return ask(session, self.url, "predict_image", self._upload(session, "three.png"))
 
     def _draw(self, session, id):
-        fields = {"fn_name": "accept_blobs", "component_id": self.pad, "session_hash": id}
-        fields |= {"type": "composite", "index": "null", "id": id}
-        file = {"file": (self.folder / "three.png").read_bytes()}
-        session.post(f"{self.url}/gradio_api/component_server/", data=fields, files=file)
+        send_drawing(session, self.url, id, (self.folder / "three.png").read_bytes())
         return ask(session, self.url, "predict", {"id": id})
 
     def vanish(self):
@@ -100,21 +95,16 @@ def folder(tmp_path):
     return tmp_path
 
 
-def megabytes(process):
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1000
-
-
 def test_nothing_good_fails_and_the_memory_does_not_grow(folder):
     with serving(PAGE) as (process, url), concurrent.futures.ThreadPoolExecutor(CLIENTS + 2) as pool:
         visitors = Visitors(url, folder, until=time.monotonic() + SECONDS)
         done = [pool.submit(visitors.come, number) for number in range(CLIENTS)]
         done += [pool.submit(visitors.vanish), pool.submit(visitors.dawdle)]
         time.sleep(WARM_UP)
-        warm = megabytes(process)
+        warm = megabytes(process.pid)
         for each in done:
             each.result()
-        end = megabytes(process)
+        end = megabytes(process.pid)
     p95 = statistics.quantiles(visitors.seconds, n=20)[-1]
     print(f"\n{len(visitors.seconds)} good requests, p95 {p95:.2f} s, {warm:.0f} MB when warm, {end:.0f} MB at the end")
     assert visitors.failures == []

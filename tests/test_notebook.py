@@ -7,7 +7,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.conftest import ROOT, data_file
+from scripts.pages import ROOT
+from tests.conftest import data_file
 
 NOTEBOOK = "notebooks/walkthrough.ipynb"
 

@@ -6,7 +6,7 @@ import shutil
 from mnist_model import model_folder
 from mnist_model.models import MODELS
 from scripts import ablate, benchmark, results
-from tests.conftest import ROOT
+from scripts.pages import ROOT
 
 README = (ROOT / "README.md").read_text()
 
@@ -31,8 +31,8 @@ def test_the_records_of_a_folder_become_a_row(tmp_path, monkeypatch):
     records, readme = tmp_path / "records", tmp_path / "README.md"
     monkeypatch.setattr(results, "RECORDS", records)
     monkeypatch.setattr(results, "README", readme)
-    marks = [mark for pair in results.MARKS.values() for mark in pair]
-    readme.write_text("before\n{}old\n{}between\n{}old\n{}{}old\n{}{}old\n{}after\n".format(*marks))
+    tables = "between\n".join(f"{begin}old\n{end}" for begin, end in results.MARKS.values())
+    readme.write_text(f"before\n{tables}after\n")
     folders = []
     for seed, (accuracy, seconds) in enumerate([(0.97, 10), (0.98, 14)]):
         folder = tmp_path / f"mlp-512-seed{seed}"

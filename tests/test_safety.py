@@ -14,9 +14,9 @@ import pytest
 
 from mnist_model import data, evaluation
 from mnist_model.errors import InputError
-from scripts.pages import PAGE, ask, serving
+from scripts.pages import PAGE, ROOT, ask, serving
 from tests.bad_pictures import encoded
-from tests.conftest import ROOT
+from tests.visitor import send_drawing
 
 MAX_WAITING, MAX_DRAWING = 256, 1_000_000  # as app.py has them
 
@@ -93,24 +93,14 @@ def test_a_file_that_is_too_large_is_turned_away(page_url):
 
 
 def test_drawings_that_nobody_asks_about_do_not_fill_the_memory(session, page_url):
-    components = httpx.get(f"{page_url}/config").json()["components"]
-    pad = next(each["id"] for each in components if each["props"].get("elem_id") == "pad")
-
-    def send(id, content, kind="composite"):
-        """Send a picture of the pad as the page does."""
-        fields = {"fn_name": "accept_blobs", "component_id": pad, "session_hash": "me"}
-        fields |= {"type": kind, "index": "9999999999", "id": id}
-        response = session.post(f"{page_url}/gradio_api/component_server/", data=fields, files={"file": content})
-        assert response.status_code == 200
-
     def label(id):
         return json.loads(ask(session, page_url, "predict", {"id": id})[1])[0]["label"]
 
     three = encoded("PNG")
     for id in ("oldest", *map(str, range(MAX_WAITING - 1)), "newest"):
-        send(id, three)
-    send("layer", three, "layer")
-    send("large", three + bytes(MAX_DRAWING))
+        send_drawing(session, page_url, id, three)
+    send_drawing(session, page_url, "layer", three, type="layer", index="9999999999")
+    send_drawing(session, page_url, "large", three + bytes(MAX_DRAWING))
     assert [label(id) for id in ("oldest", "layer", "large", "newest", "newest")] == [None, None, None, "3", None]
 
 

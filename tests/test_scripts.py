@@ -12,7 +12,7 @@ from PIL import Image
 
 from mnist_model import DigitClassifier, data, model_folder
 from scripts import evaluate, predict, push_to_hub, run, train
-from tests.conftest import ROOT
+from scripts.pages import ROOT
 from tests.strokes import drawing
 
 

@@ -8,7 +8,8 @@ from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download, metadata
 from mnist_model import hub
 from mnist_model.errors import InputError
 from scripts import deploy_space
-from tests.conftest import ROOT, put
+from scripts.pages import ROOT
+from tests.conftest import put
 
 DEPLOY = ["--space", "me/page", "--model", "me/digits"]
 

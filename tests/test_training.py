@@ -14,7 +14,7 @@ from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
 from mnist_model.inference import LiteRTModel
 from mnist_model.models import CNN, CONFIGS, MODELS, SKETCH, build_model
-from tests.conftest import ROOT
+from scripts.pages import ROOT
 
 SHORT = dataclasses.replace(CNN, epochs=2)
 

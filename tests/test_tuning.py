@@ -17,8 +17,7 @@ from PIL import Image
 from mnist_model import model_folder, models, tuning
 from mnist_model.errors import InputError
 from scripts import run, train, tune
-from scripts.pages import free_port
-from tests.conftest import ROOT
+from scripts.pages import ROOT, free_port
 
 SETTINGS = {"images_md5": "0" * 32, "epochs": 2, "max_parameters": 10_000_000}
 

@@ -17,8 +17,8 @@ from huggingface_hub import hf_hub_download, metadata_load, snapshot_download
 from playwright.sync_api import expect
 
 from mnist_model import DigitClassifier, hub
-from scripts.pages import answering, free_port, serving
-from tests.conftest import ROOT, put
+from scripts.pages import ROOT, answering, free_port, serving
+from tests.conftest import put
 from tests.strokes import place, strokes
 
 pytestmark = pytest.mark.slow
