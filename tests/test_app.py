@@ -217,12 +217,16 @@ def test_a_wrong_model_folder_is_one_line_at_start(tmp_path):
 
 
 def test_a_model_of_the_hub_is_served_and_the_page_says_which(published, open_page, capfd):
-    with serving(["app.py"], {"MODEL_ID": "me/digits", "MODEL_REVISION": "v1"}) as (_, url):
+    model = {"MODEL_ID": "me/digits", "MODEL_REVISION": "v1", "HF_TOKEN": "hf_me"}
+    with serving(["app.py"], model) as (_, url):
         visitor = open_page(url=url)
         visitor.draw(place(strokes(3), height=60, left=30, top=20))
         expect(visitor.digit).to_have_text("3", timeout=15000)
         expect(visitor.page.locator("#served")).to_contain_text(f"me/digits at {published}")
-    assert f"Serving me/digits at {published}" in capfd.readouterr().out
+        shown = config_of(url) + visitor.page.content()
+    log = capfd.readouterr()
+    assert f"Serving me/digits at {published}" in log.out
+    assert "hf_me" not in shown + log.out + log.err
 
 
 def test_without_the_hub_the_page_serves_the_bundled_model_and_says_so(capfd):

@@ -36,6 +36,7 @@ def call(*command, cwd=ROOT, **environment):
         text=True,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    assert "hf_me" not in result.stdout + result.stderr  # the token
     return result.stdout
 
 
@@ -89,6 +90,9 @@ def test_train_evaluate_push_download_serve_and_deploy(loopback, small_npz, open
     call(hf, "download", "me/tiny", "--revision", "v1.0", "--local-dir", tmp_path / "downloaded")
     for name in ("model.keras", "model.tflite", "metrics.json", "training.json"):
         assert (tmp_path / "downloaded" / name).read_bytes() == (tmp_path / "tiny" / name).read_bytes()
+    assert not [
+        path for path in (tmp_path / "downloaded").rglob("*.*") if path.is_file() and b"hf_me" in path.read_bytes()
+    ]
 
     with serving(["app.py"], {"MODEL_ID": "me/tiny", "MODEL_REVISION": "v1.0"}) as (_, url):
         reads_a_three(open_page(url=url), f"me/tiny at {sha}")
@@ -98,6 +102,7 @@ def test_train_evaluate_push_download_serve_and_deploy(loopback, small_npz, open
     space = nobodys / "space"
     call(hf, "download", "me/page", "--repo-type", "space", "--local-dir", space)
     shutil.rmtree(space / ".cache")
+    assert not [path for path in space.rglob("*.*") if path.is_file() and b"hf_me" in path.read_bytes()]
     front = metadata_load(space / "README.md")
     python = virtual_environment(
         nobodys / "venv",
