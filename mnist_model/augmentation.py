@@ -93,6 +93,11 @@ def augmented_batches(images, labels, config, always=None):
     return AugmentedBatches(images, labels, **settings, always=always, turns=config.ink_turns)
 
 
+def joined(pictures, more):
+    """Return (images, labels) with more of both behind them, if there are any."""
+    return tuple(np.concatenate(both) for both in zip(pictures, more, strict=True)) if more else pictures
+
+
 def sampling_points(rng, count, *, rotation, zoom, shear, shift):
     """Return the points of the original that random affine maps take each pixel from: (2, count, 28, 28), rows first.
 
@@ -111,11 +116,15 @@ def sampling_points(rng, count, *, rotation, zoom, shear, shift):
 
 def bends(rng, count, sd):
     """Return smooth random moves, (2, count, 28, 28) in pixels, of a standard deviation of up to `sd`."""
-    at = np.linspace(0, BENDS - 1, SIZE)
-    # Columns of cubic B-splines: what is between the points of the coarse grid is smooth.
-    distance = np.abs(at[:, np.newaxis] - np.arange(BENDS))
-    spline = np.where(distance < 1, 2 / 3 - distance**2 + distance**3 / 2, np.clip(2 - distance, 0, 1) ** 3 / 6)
-    return spline @ rng.normal(0, 2.1 * sd, (2, count, BENDS, BENDS)) @ spline.T
+    curves = smooth_curves(SIZE, BENDS)
+    return curves @ rng.normal(0, 2.1 * sd, (2, count, BENDS, BENDS)) @ curves.T
+
+
+def smooth_curves(count, points):
+    """Return cubic B-splines, (count, points): by them what is given at some points is smooth at the many between."""
+    at = np.linspace(0, points - 1, count)
+    distance = np.abs(at[:, np.newaxis] - np.arange(points))
+    return np.where(distance < 1, 2 / 3 - distance**2 + distance**3 / 2, np.clip(2 - distance, 0, 1) ** 3 / 6)
 
 
 def _sample(images, points):

@@ -32,7 +32,9 @@ class TrainConfig:
     batch_size: int = setting(32, "images a step")
     optimizer: str = setting("adam", "sgd has a Nesterov momentum of 0.9; the others are as Keras has them", OPTIMIZERS)
     learning_rate: float = setting(1e-3, "the optimizer's greatest rate")
-    schedule: str = setting("constant", "cosine: the rate rises in the first epoch, then falls as a cosine", SCHEDULES)
+    schedule: str = setting(
+        "constant", "cosine: the rate rises in the first epoch, or 30 % of the run, then falls as a cosine", SCHEDULES
+    )
     loss: str = setting("sparse_categorical_crossentropy", "one is the other, with labels as vectors", LOSSES)
     validation_split: float = setting(1 / 12, "fraction of the images that is kept out of training")
     rotation: float = setting(0.0, "greatest turn of a training image, in degrees")
@@ -42,6 +44,10 @@ class TrainConfig:
     elastic: float = setting(0.0, "how far it is bent, standard deviation in pixels")
     thickness: float = setting(0.0, "greatest share of a pixel by which its strokes are made thicker or thinner")
     ink: int = setting(0, "drawings to make of each pen digit and train on besides MNIST")
+    ink_ones: int = setting(
+        1, "of a 1 so many times as many: people write it in more ways, and MNIST holds only sticks"
+    )
+    ink_variation: float = setting(1.0, "how much the hand of each drawing is varied; 0 for as it was written")
     ink_turns: int = setting(1, "in how many epochs each drawing is seen once: they take turns")
     negatives: int = setting(
         0, "drawings to make of each kind that is no digit, to train a detector on; 0 for no detector"
@@ -54,6 +60,7 @@ class TrainConfig:
             ("epochs", 1),
             ("batch_size", 1),
             ("ink", 0),
+            ("ink_ones", 1),
             ("ink_turns", 1),
             ("negatives", 0),
             ("seed", 0),
@@ -81,6 +88,7 @@ class TrainConfig:
             ("shift", 28),
             ("elastic", 28),
             ("thickness", 1.01),
+            ("ink_variation", 10),
         ):
             if not 0 <= getattr(self, name) < limit:
                 raise InputError(f"Expected {name} from 0 to under {limit}. Received: {getattr(self, name)}")

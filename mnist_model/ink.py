@@ -17,6 +17,7 @@ import unlzw3
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
+from mnist_model.augmentation import smooth_curves
 from mnist_model.errors import InputError
 from mnist_model.preprocessing import preprocess
 
@@ -147,48 +148,70 @@ def draw(strokes, *, brush=18, size=0.5, place=(0.5, 0.5), turn=0, light_on_dark
     return canvas if light_on_dark else 255 - canvas
 
 
-def vary(strokes, rng):
-    """Return strokes as the same hand, or one like it, might have written them: bent, slanted, stretched, trembling.
+def vary(strokes, rng, variation=1.0):
+    """Return strokes as another hand might have written them: led otherwise, bent, slanted, stretched, trembling.
 
     Args:
         strokes: a list of (N, 2) arrays of points.
         rng: a numpy Generator.
+        variation: how much; 0 for as they were written.
     """
     points = np.concatenate(strokes)
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     extent = max(np.ptp(points, axis=0).max(), 1e-9)
-    stretch = np.exp(rng.normal(0, 0.12, 2))
-    slant = rng.normal(0, 0.15)
+
+    def normal(sd, shape=None):
+        return rng.normal(0, variation * sd, shape)
+
+    stretch, slant = np.exp(normal(0.12, 2)), normal(0.15)
     waves = rng.uniform(-1.5, 1.5, (4, 2)) * np.pi
-    phases, bends = rng.uniform(0, 2 * np.pi, 4), rng.normal(0, 0.025, (4, 2))
+    phases, bends = rng.uniform(0, 2 * np.pi, 4), normal(0.025, (4, 2))
+    freedom, unrest = rng.uniform(0, variation * np.array([1.5, 0.02]))
     varied = []
     for stroke in strokes:
-        stroke = (stroke - middle) / extent
-        if len(stroke) > 12 and rng.random() < 0.3:  # the pen touches down late, or lifts early
-            stroke = stroke[
-                rng.integers(0, len(stroke) // 10 + 1) : len(stroke) - rng.integers(0, len(stroke) // 10 + 1)
-            ]
+        stroke = _led_otherwise((stroke - middle) / extent, freedom, rng)
+        if len(stroke) > 12 and rng.random() < 0.3 * variation:  # the pen touches down late, or lifts early
+            late, early = rng.integers(0, len(stroke) // 10 + 1, 2)
+            stroke = stroke[late : len(stroke) - early]
         stroke = stroke + np.sin(stroke @ waves.T + phases) @ bends
         stroke = stroke * stretch
         stroke[:, 0] -= slant * stroke[:, 1]
-        stroke = stroke * np.exp(rng.normal(0, 0.04)) + rng.normal(0, 0.02, 2)
-        varied.append(stroke + _tremble(len(stroke), rng))
+        stroke = stroke * np.exp(normal(0.04)) + normal(0.02, 2)
+        varied.append(stroke + _tremble(len(stroke), unrest, rng))
     return varied
 
 
-def _tremble(count, rng):
+def _led_otherwise(stroke, freedom, rng):
+    """Return a stroke whose steps are longer or shorter, and turned, by amounts that change slowly along its way.
+
+    So a flag becomes longer, a foot shorter, a hook wider: in such parts hands differ more than in the whole.
+    """
+    way = stroke @ (1, 1j)
+    steps = np.diff(way)
+    points = int(np.clip(len(steps) / 6, 2, 8)) + 2
+    lengths, turns = rng.normal(0, ((0.3,), (0.2,)), (2, points)) * freedom
+    steps = steps * np.exp(smooth_curves(len(steps), points) @ (lengths + 1j * turns))
+    led = np.concatenate([[0], np.cumsum(steps)])
+    led += way.mean() - led.mean()
+    return np.stack([led.real, led.imag], axis=1)
+
+
+def _tremble(count, unrest, rng):
     """Return (count, 2) moves of an unsteady hand, as fractions of the digit's longer side."""
-    moves = rng.normal(0, rng.uniform(0, 0.02), (count // 3 + 2, 2))
+    moves = rng.normal(0, unrest, (count // 3 + 2, 2))
     at = np.linspace(0, len(moves) - 1, count)
     return np.stack([np.interp(at, np.arange(len(moves)), column) for column in moves.T], axis=1)
 
 
-def draw_varied(strokes, rng):
-    """Draw strokes in a hand like the one that wrote them, with any brush, size, place, turn and paper (see `draw`)."""
+def draw_varied(strokes, rng, variation=1.0):
+    """Draw strokes in a hand like the one that wrote them, with any brush, size, place, turn and paper.
+
+    See `vary` and `draw`.
+    """
     size = np.exp(rng.uniform(np.log(0.2), np.log(0.9)))
     widest = min(36, WIDEST * size * CANVAS)
     return draw(
-        vary(strokes, rng),
+        vary(strokes, rng, variation),
         brush=np.exp(rng.uniform(np.log(4), np.log(widest))),
         size=size,
         place=rng.uniform(0, 1, 2),
@@ -197,7 +220,7 @@ def draw_varied(strokes, rng):
     )
 
 
-def varied_drawings(digits, copies, *, seed):
+def varied_drawings(digits, copies, *, seed, variation=1.0):
     """Draw each of the PenDigits `copies` times (see `draw_varied`) and preprocess the drawings.
 
     Returns:
@@ -205,5 +228,7 @@ def varied_drawings(digits, copies, *, seed):
     """
     rng = np.random.default_rng(seed)
     digits = digits * copies
-    images = [preprocess(draw_varied(digit.strokes, rng)) for digit in tqdm(digits, "Drawing digits", disable=None)]
+    images = [
+        preprocess(draw_varied(digit.strokes, rng, variation)) for digit in tqdm(digits, "Drawing digits", disable=None)
+    ]
     return np.stack(images), np.array([digit.label for digit in digits], np.uint8)

@@ -21,14 +21,14 @@ def _network(name, *hidden, classes=10):
     return keras.Sequential([*first, *hidden, last], name=name)
 
 
-def _convolution(filters, size, *, pooled=False):
+def _convolution(filters, size, *, pool=1, padding="same"):
     """Return a convolution with batch normalisation and ReLU.
 
-    Pooled before both, not after: where normalisation keeps the order the maximum is the same, for a quarter the work.
+    Pooled before both, not after: where normalisation keeps the order the maximum is the same, for less work.
     """
     return [
-        layers.Conv2D(filters, size, padding="same", use_bias=False),
-        *([layers.MaxPooling2D()] if pooled else []),
+        layers.Conv2D(filters, size, padding=padding, use_bias=False),
+        *([layers.MaxPooling2D(pool)] if pool > 1 else []),
         layers.BatchNormalization(momentum=0.9),
         layers.ReLU(),
     ]
@@ -42,9 +42,9 @@ def sketch(dropout=0.4):
     """
     return _network(
         "sketch",
-        *_convolution(32, 5, pooled=True),
+        *_convolution(32, 5, pool=2),
         *_convolution(48, 3),
-        *_convolution(48, 3, pooled=True),
+        *_convolution(48, 3, pool=2),
         layers.Dropout(dropout / 2),
         *_convolution(128, 3),
         *_convolution(128, 3),
@@ -67,8 +67,9 @@ SKETCH = TrainConfig(
     shift=1.5,
     elastic=0.55,
     thickness=0.4,
-    ink=12,
-    ink_turns=3,
+    ink=24,
+    ink_ones=2,
+    ink_turns=4,
     negatives=3000,
     precision="mixed_bfloat16",
 )
@@ -81,9 +82,9 @@ def digit_or_not():
     """
     return _network(
         "digit-or-not",
-        *_convolution(16, 5, pooled=True),
+        *_convolution(16, 5, pool=2),
         *_convolution(32, 3),
-        *_convolution(32, 3, pooled=True),
+        *_convolution(32, 3, pool=2),
         *_convolution(64, 3),
         *_convolution(64, 3),
         layers.GlobalAveragePooling2D(),
@@ -148,6 +149,31 @@ CNN = TrainConfig(
 )
 
 
+def quick(filters=12):
+    """For 99 % within seconds: a stem that is pooled to a ninth, one more convolution, and the answer (7k parameters).
+
+    Args:
+        filters: of the 5×5 stem; the 3×3 convolution behind it has 32.
+    """
+    return _network(
+        "quick",
+        *_convolution(filters, 5, pool=3, padding="valid"),
+        *_convolution(32, 3, pool=2, padding="valid"),
+        layers.Flatten(),
+    )
+
+
+# Few steps at a high rate, after D. C. Page, How to Train Your ResNet (2018), and L. N. Smith's one-cycle policy,
+# https://arxiv.org/abs/1708.07120.
+QUICK = TrainConfig(
+    model="quick",
+    epochs=2,
+    batch_size=256,
+    learning_rate=0.02,
+    schedule="cosine",
+)
+
+
 def cnn_classic():
     """The textbook's convolutional net: two convolutions, each pooled, and one dense layer (35k parameters)."""
     return _network(
@@ -201,13 +227,16 @@ MLP_128_64 = TrainConfig(model="mlp-128-64", epochs=5, batch_size=32, loss="cate
 MODELS = {
     "sketch": sketch,
     "cnn": cnn,
+    "quick": quick,
     "cnn-classic": cnn_classic,
     "mlp-512": mlp_512,
     "mlp-128-128": mlp_128_128,
     "mlp-128": mlp_128,
     "mlp-128-64": mlp_128_64,
 }
-CONFIGS = {config.model: config for config in (SKETCH, CNN, CNN_CLASSIC, MLP_512, MLP_128_128, MLP_128, MLP_128_64)}
+CONFIGS = {
+    config.model: config for config in (SKETCH, CNN, QUICK, CNN_CLASSIC, MLP_512, MLP_128_128, MLP_128, MLP_128_64)
+}
 
 
 def build_model(config):
@@ -244,11 +273,10 @@ def compile_model(model, config, steps_per_epoch):
     """Give a Keras model the optimizer, schedule and loss of a TrainConfig, in place."""
     rate = config.learning_rate
     if config.schedule == "cosine":
+        steps = config.epochs * steps_per_epoch
+        rising = min(steps_per_epoch, round(0.3 * steps))
         rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=rate / 20,
-            warmup_target=rate,
-            warmup_steps=steps_per_epoch,
-            decay_steps=max(1, (config.epochs - 1) * steps_per_epoch),
+            initial_learning_rate=rate / 20, warmup_target=rate, warmup_steps=rising, decay_steps=steps - rising
         )
     optimizers = {
         "adam": keras.optimizers.Adam,
@@ -260,4 +288,5 @@ def compile_model(model, config, steps_per_epoch):
         config.loss,
         metrics=["accuracy"],
         jit_compile=False,  # on a CPU, XLA makes small nets 1.5 times slower
+        steps_per_execution=16,  # a small net's step takes no longer than Python's way to the next
     )

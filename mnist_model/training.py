@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from mnist_model import calibration, data, detector, export, ink, model_folder, negatives, plots
-from mnist_model.augmentation import augmented_batches
+from mnist_model.augmentation import augmented_batches, joined
 from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
 from mnist_model.models import build_model, compile_model, network_settings
@@ -65,8 +65,8 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
     drawings = None
     if config.ink:
         writers = ink.split(pen_digits)
-        drawings = ink.varied_drawings(writers[0], config.ink, seed=(config.seed, 0))
-        validations["ink"] = ink.varied_drawings(writers[1], VALIDATION_COPIES, seed=0)
+        drawings = draw_ink(config, writers[0])
+        validations["ink"] = ink.varied_drawings(writers[1], VALIDATION_COPIES, variation=0, seed=0)
     model, history = fit(config, images, labels, drawings=drawings, run=run)
     answers = [(predict(model, pictures), truth) for pictures, truth in validations.values()]
     temperature = calibration.fit_temperature(*answers)
@@ -95,28 +95,36 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
             model, new / model_folder.LITERT_FILE, images[validation]
         )
         if config.negatives:
-            digits = _joined((images[training], labels[training]), drawings)
-            record["detector"] = _add_detector(new, config, *digits, pen_digits, validations)
+            digits = images[training], labels[training], drawings
+            record["detector"] = _add_detector(new, config, digits, pen_digits, validations)
         model_folder.write_json(new / model_folder.TRAINING_FILE, record)
         plots.draw_learning_curves(history, new / model_folder.CURVES_FILE)
     shutil.rmtree(run)
     return record
 
 
-def _add_detector(folder, config, images, labels, pen_digits, validations):
+def draw_ink(config, pen_digits):
+    """Return the images and labels that a TrainConfig wants made of the PenDigits of the writers to train on."""
+    ones = [digit for digit in pen_digits if digit.label == 1]
+    digits = pen_digits + ones * (config.ink_ones - 1)
+    return ink.varied_drawings(digits, config.ink, variation=config.ink_variation, seed=(config.seed, 0))
+
+
+def _add_detector(folder, config, digits, pen_digits, validations):
     """Train a detector, write it and its threshold into the folder, and return its part of the record."""
+    images, labels, drawings = digits
     others = negatives.varied_drawings(
         negatives.TRAINING_KINDS, ink.split(pen_digits)[0], config.negatives, seed=(config.seed, 1)
     )
     begin = time.perf_counter()
     with _precision(config):
-        weights = detector.fit(images, labels, others, seed=config.seed).get_weights()
-    model = detector.scorer(weights)
+        model = detector.fit(images, labels, others, drawings=drawings, turns=config.ink_turns, seed=config.seed)
+    model = detector.scorer(model.get_weights())
     difference = export.export_litert(model, folder / model_folder.DETECTOR_FILE, validations["mnist"][0])
     threshold = detector.threshold(*(predict(model, pictures)[:, 0] for pictures, _ in validations.values()))
     model_folder.write_json(folder / model_folder.THRESHOLD_FILE, {"threshold": threshold})
     return {
-        "digits": len(images),
+        "digits": len(images) + (len(drawings[0]) if drawings else 0),
         "others": len(others),
         "threshold": threshold,
         "parameters": model.count_params(),
@@ -147,7 +155,7 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
         training and on the rest, and seconds.
     """
     training, validation = data.split_indices(labels, config.validation_split)
-    to_train = _joined((images[training], labels[training]), drawings)
+    to_train = joined((images[training], labels[training]), drawings)
     to_validate = images[validation], labels[validation]
     if config.loss == "categorical_crossentropy":
         to_train, to_validate = (
@@ -183,11 +191,6 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
     trained = build_model(config)
     trained.set_weights(model.get_weights())
     return trained, history
-
-
-def _joined(pictures, more):
-    """Return (images, labels) with more of both behind them, if there are any."""
-    return tuple(np.concatenate(both) for both in zip(pictures, more, strict=True)) if more else pictures
 
 
 @contextlib.contextmanager

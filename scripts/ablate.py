@@ -20,7 +20,6 @@ AFFINE = {"rotation": 0.0, "zoom": 0.0, "shear": 0.0, "shift": 0.0}
 # The parts, each with the settings that leave it out.
 PARTS = {
     "nothing": {},
-    "pen strokes": {"ink": 0},
     "all augmentation": {**AFFINE, "elastic": 0.0, "thickness": 0.0},
     "affine changes": AFFINE,
     "elastic bending": {"elastic": 0.0},
@@ -28,6 +27,9 @@ PARTS = {
     "dropout": {"network": {"dropout": 0.0}},
     "cosine schedule": {"schedule": "constant", "learning_rate": 0.001},
     "bfloat16": {"precision": "float32"},
+    "more 1s of pen strokes": {"ink_ones": 1},
+    "varied hands of pen strokes": {"ink_variation": 0.0},
+    "pen strokes": {"ink": 0},
 }
 
 
@@ -50,23 +52,24 @@ def main(argv=None):
     writers = ink.split(ink.load(arguments.pendigits))
     tests = {
         "mnist_test": data.load_test(arguments.data),
-        "held_out_writers": ink.varied_drawings(writers[2], COPIES, seed=0),
+        "held_out_writers": ink.varied_drawings(writers[2], COPIES, variation=0, seed=0),
     }
+    drawn = None
     for seed in arguments.seeds:
-        drawings = None
         for part, settings in PARTS.items():
             config = dataclasses.replace(SKETCH, epochs=arguments.epochs, seed=seed, negatives=0, **settings)
             path = arguments.out / f"{part.replace(' ', '-')}-seed{seed}.json"
             if path.exists() and model_folder.read_json(path)["config"] == dataclasses.asdict(config):
                 continue
             provenance = model_folder.provenance("keras", "tensorflow", "numpy")
-            if config.ink and not drawings:
-                drawings = ink.varied_drawings(writers[0], config.ink, seed=(seed, 0))
+            wanted = config.ink, config.ink_ones, config.ink_variation, seed
+            if wanted != drawn:
+                drawn, drawings = wanted, training.draw_ink(config, writers[0]) if config.ink else None
             print(f"without {part}, seed {seed}")
             begun = training.unfinished_run(path)
             if begun.exists() and training.resumed_config(path) != config:
                 shutil.rmtree(begun)
-            model, history = training.fit(config, images, labels, drawings=drawings if config.ink else None, run=begun)
+            model, history = training.fit(config, images, labels, drawings=drawings, run=begun)
             right = {
                 name: is_right(training.predict(model, pictures), truth) for name, (pictures, truth) in tests.items()
             }

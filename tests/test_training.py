@@ -85,7 +85,7 @@ def test_a_run_leaves_a_whole_folder_and_nothing_else(small_model):
 
 def test_the_flagship_is_trained_on_ink_and_gets_a_detector(small_flagship):
     record = json.loads((small_flagship / "training.json").read_text())
-    assert record["data"]["training"] == {"mnist": 330, "ink": 3 * 210}
+    assert record["data"]["training"] == {"mnist": 330, "ink": 4 * (210 + 21)}
     assert record["data"]["validation"] == {"mnist": 30, "ink": 8 * 30}
     assert set(record["validation_accuracy"]) == {"mnist", "ink"}
     assert record["detector"]["others"] == 18 * 14
@@ -101,13 +101,13 @@ def test_what_is_published_is_of_float32_whatever_it_was_trained_in(small_flagsh
 
 
 def test_ink_that_cannot_take_turns_is_refused():
-    with pytest.raises(InputError, match="Expected ink to be a multiple of ink_turns. Received: 4 and 3"):
-        dataclasses.replace(SKETCH, ink=4)
+    with pytest.raises(InputError, match="Expected ink to be a multiple of ink_turns. Received: 3 and 4"):
+        dataclasses.replace(SKETCH, ink=3)
 
 
 def test_ink_without_pen_digits_is_refused(digits, tmp_path):
     with pytest.raises(InputError, match="Expected pen digits.* Received: none"):
-        training.train(dataclasses.replace(SKETCH, ink=3), *digits, tmp_path / "model")
+        training.train(dataclasses.replace(SKETCH, ink=4), *digits, tmp_path / "model")
 
 
 def test_the_record_says_how_it_was_made(small_model):
