@@ -32,6 +32,8 @@ class TrainConfig:
     batch_size: int = setting(32, "images a step")
     optimizer: str = setting("adam", "sgd has a Nesterov momentum of 0.9; the others are as Keras has them", OPTIMIZERS)
     learning_rate: float = setting(1e-3, "the optimizer's greatest rate")
+    beta_1: float = setting(0.9, "of adam: how long it remembers the gradients' mean")
+    beta_2: float = setting(0.999, "of adam: how long it remembers their squares")
     schedule: str = setting(
         "constant", "cosine: the rate rises in the first epoch, or 30 % of the run, then falls as a cosine", SCHEDULES
     )
@@ -89,6 +91,8 @@ class TrainConfig:
             ("elastic", 28),
             ("thickness", 1.01),
             ("ink_variation", 10),
+            ("beta_1", 1),
+            ("beta_2", 1),
         ):
             if not 0 <= getattr(self, name) < limit:
                 raise InputError(f"Expected {name} from 0 to under {limit}. Received: {getattr(self, name)}")

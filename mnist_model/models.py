@@ -163,13 +163,15 @@ def quick(filters=12):
     )
 
 
-# Few steps at a high rate, after D. C. Page, How to Train Your ResNet (2018), and L. N. Smith's one-cycle policy,
-# https://arxiv.org/abs/1708.07120.
+# Few steps, at a rate that rises and falls once, as in L. N. Smith and N. Topin, Super-Convergence, 2018,
+# https://arxiv.org/abs/1708.07120; and an optimizer with a short memory, as so few have nothing old to remember.
 QUICK = TrainConfig(
     model="quick",
     epochs=2,
     batch_size=256,
     learning_rate=0.02,
+    beta_1=0.7,
+    beta_2=0.9,
     schedule="cosine",
 )
 
@@ -279,7 +281,7 @@ def compile_model(model, config, steps_per_epoch):
             initial_learning_rate=rate / 20, warmup_target=rate, warmup_steps=rising, decay_steps=steps - rising
         )
     optimizers = {
-        "adam": keras.optimizers.Adam,
+        "adam": functools.partial(keras.optimizers.Adam, beta_1=config.beta_1, beta_2=config.beta_2),
         "rmsprop": keras.optimizers.RMSprop,
         "sgd": functools.partial(keras.optimizers.SGD, momentum=0.9, nesterov=True),
     }

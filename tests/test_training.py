@@ -40,6 +40,7 @@ def test_every_model_has_settings_of_its_own():
 
 
 PARAMETERS = {
+    "quick": 5 * 5 * 12 + 4 * 12 + 3 * 3 * 12 * 32 + 4 * 32 + (3 * 3 * 32 + 1) * 10,
     "cnn-classic": (3 * 3 + 1) * 32 + (3 * 3 * 32 + 1) * 64 + (5 * 5 * 64 + 1) * 10,
     "mlp-512": (784 + 1) * 512 + (512 + 1) * 10,
     "mlp-128-128": (784 + 1) * 128 + (128 + 1) * 128 + (128 + 1) * 10,
@@ -49,7 +50,7 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_the_classic_networks_are_those_described(name):
+def test_the_small_networks_are_those_described(name):
     assert MODELS[name]().count_params() == PARAMETERS[name]
 
 
