@@ -35,7 +35,9 @@ class TrainConfig:
     beta_1: float = setting(0.9, "of adam: how long it remembers the gradients' mean")
     beta_2: float = setting(0.999, "of adam: how long it remembers their squares")
     schedule: str = setting(
-        "constant", "cosine: the rate rises in the first epoch, or 30 % of the run, then falls as a cosine", SCHEDULES
+        "constant",
+        "cosine: the rate rises in the first epoch, or three tenths of the run, then falls as a cosine",
+        SCHEDULES,
     )
     loss: str = setting("sparse_categorical_crossentropy", "one is the other, with labels as vectors", LOSSES)
     validation_split: float = setting(1 / 12, "fraction of the images that is kept out of training")
