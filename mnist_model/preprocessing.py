@@ -65,6 +65,7 @@ def _open(picture):
     if min(image.size) < 1:
         raise PictureError(f"Expected a picture of at least 1×1 pixels. Received: {image.width}×{image.height}")
     try:
+        image.load()
         return _upright(image)
     except OSError as error:  # a PIL image reads its file as late as it can
         raise PictureError(f"Expected a picture. Received: one that cannot be read ({error})") from None
@@ -113,7 +114,7 @@ def _upright(image):
         image = _reduced(image, factor)
         if orientation:  # which a smaller copy has lost
             image.getexif()[ExifTags.Base.Orientation] = orientation
-    return ImageOps.exif_transpose(image)
+    return ImageOps.exif_transpose(image) if orientation else image
 
 
 def _reduced(image, factor):
@@ -124,9 +125,11 @@ def _reduced(image, factor):
     elif mode == "1" or mode.startswith("I;16"):
         mode = "L" if mode == "1" else "I"
     small = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
-    for top in range(0, image.height, 64 * factor):
-        strip = image.crop((0, top, image.width, min(top + 64 * factor, image.height)))
-        small.paste(strip.convert(mode).reduce(factor), (0, top // factor))
+    for top in range(0, image.height, 8 * factor):
+        strip = image.crop((0, top, image.width, min(top + 8 * factor, image.height)))
+        if mode != image.mode:
+            strip = strip.convert(mode)
+        small.paste(strip.reduce(factor), (0, top // factor))
     return small
 
 
@@ -151,13 +154,13 @@ def _grey(image):
 
 
 def _ink(image):
-    """Return how much ink is at each place, (H, W) float32 from 0, paper, to 1; all zeros if there is none.
+    """Return how much ink is at each place of the part that holds it: (H, W) float32 from 0, paper, to 1.
 
     Args:
-        image: a PIL image of mode L. Of a drawing only the part that holds the ink is returned.
+        image: a PIL image of mode L. If there is no ink in it, H and W are 0.
     """
     levels, counts, unit = np.asarray(image), np.array(image.histogram()), 1
-    blank = np.zeros((1, 1), np.float32)
+    blank = np.zeros((0, 0), np.float32)
     if np.ptp(np.flatnonzero(counts)) < MIN_CONTRAST:
         return blank
     threshold = _otsu_threshold(counts)
@@ -177,7 +180,8 @@ def _ink(image):
     floor = 3 * noise
     ink = ((paper - np.arange(len(counts)) - floor) / (contrast - floor)).clip(0, 1).astype(np.float32)  # of each level
     if photograph:
-        return _without_lines_and_specks(ink.take(levels))
+        picture = _without_lines_and_specks(ink.take(levels))
+        return _cropped(picture, picture > CROP_LEVEL)
     return ink.take(_cropped(levels, levels <= np.flatnonzero(ink > CROP_LEVEL).max()))
 
 
@@ -369,7 +373,6 @@ def _cropped(picture, mask):
 def _frame(ink):
     """Scale the ink to MNIST's box and put its centre of mass at the centre: (28, 28) uint8."""
     framed = np.zeros((SIZE, SIZE), np.uint8)
-    ink = _cropped(ink, ink > CROP_LEVEL)
     if not ink.size:
         return framed
     crop = Image.fromarray(ink)
