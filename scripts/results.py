@@ -20,7 +20,7 @@ RECORDS = ROOT / "docs" / "results"
 README = ROOT / "README.md"
 MARKS = {
     name: (f"<!-- {name}: written by scripts.results -->\n", f"<!-- end of {name} -->\n")
-    for name in ("results", "drawn", "ablation", "speed")
+    for name in ("results", "drawn", "ablation", "speed", "fitting")
 }
 
 # What the authors of the recipes say of them, on MNIST's test set.
@@ -45,7 +45,7 @@ def main(argv=None):
 
 def with_tables(text):
     """Return a text with the tables between their marks written anew."""
-    tables = results_table, drawn_table, ablation_table, speed_table
+    tables = results_table, drawn_table, ablation_table, speed_table, fitting_table
     for (name, (begin, end)), table in zip(MARKS.items(), tables, strict=True):
         before, begin, rest = text.partition(begin)
         _, end, after = rest.partition(end)
@@ -162,6 +162,35 @@ def speed_table():
             cells = [words, _three_digits(own), other, _three_digits(beside)]
             cells += [_bold_unless(_three_digits(own / beside), aim), aim]
             lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+# What is to be read of MNIST's test set, in %, by which network, and the aim of the seconds in which it learns to.
+FITTED = [(99.0, "quick", 8), (99.5, "quick, larger", 90)]
+TEXTBOOK, TIMES_AS_FAST = "cnn-classic", 15
+
+
+def fitting_table():
+    """Return in Markdown how fast networks learn, and the textbook's until it reads as much in validation."""
+    record = model_folder.read_json(benchmark.RECORD)
+    if "fitting" not in record:
+        return "No record yet.\n"
+    measured = record["fitting"]["measured"]
+    lines = ["| to read, % | network | epochs | seconds | aim | MNIST test, % |", "|--:|---|--:|--:|--:|--:|"]
+
+    def add(words, name, epochs, goal=0.0, aim=""):
+        seconds, read = ([each[epochs - 1] for each in measured[name][figure]] for figure in ("seconds", "test"))
+        cells = [words, name, str(epochs), _bold_unless(_mean_and_spread(seconds, 1), aim), aim]
+        cells.append(_bold_unless(_mean_and_spread([100 * each for each in read], 2), f"≥ {goal}"))
+        lines.append(f"| {' | '.join(cells)} |")
+        return statistics.mean(seconds)
+
+    for goal, name, aim in FITTED:
+        ours = add(f"{goal}", name, len(measured[name]["seconds"][0]), goal, f"≤ {aim}")
+        by_epoch = [100 * statistics.mean(epoch) for epoch in zip(*measured[TEXTBOOK]["validation"], strict=True)]
+        if reached := [epoch for epoch, mean in enumerate(by_epoch, 1) if mean >= goal]:
+            ratio, aim = _three_digits(add("", TEXTBOOK, reached[0]) / ours), f"≥ {TIMES_AS_FAST}"
+            lines.append(f"| | *times as fast* | | {_bold_unless(ratio, aim)} | {aim} | |")
     return "\n".join(lines) + "\n"
 
 

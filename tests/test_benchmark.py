@@ -64,3 +64,19 @@ def test_the_record_becomes_a_table_and_a_picture(tmp_path, monkeypatch):
     assert list(model_folder.read_json(tmp_path / "benchmark.json")) == ["prediction", "throughput"]
     assert len(results.speed_table().splitlines()) == 2 + 4 + 3
     assert (tmp_path / "speed.png").stat().st_size > 10_000
+
+
+@pytest.mark.filterwarnings("ignore:These are not the canonical MNIST")
+def test_how_fast_networks_learn_is_measured_epoch_by_epoch(small_npz, tmp_path, monkeypatch):
+    monkeypatch.setenv("MNIST_NPZ", str(small_npz))
+    monkeypatch.setattr(benchmark, "RECORD", tmp_path / "benchmark.json")
+    monkeypatch.setattr(results, "FITTED", [(50.0, "quick, larger", 60)])
+    benchmark.main(["fitting", "--rounds", "2"])
+    measured = model_folder.read_json(tmp_path / "benchmark.json")["fitting"]["measured"]
+    for name, epochs in {"quick": 2, "quick, larger": benchmark.LARGER["epochs"], "cnn-classic": 15}.items():
+        assert [len(values) for figure in measured[name].values() for values in figure] == [epochs] * 6
+        for seconds in measured[name]["seconds"]:
+            assert seconds == sorted(seconds)
+    assert measured["cnn-classic"]["test"][0] != measured["cnn-classic"]["test"][1]  # another seed
+    rows = results.fitting_table().splitlines()[2:]
+    assert [row.split(" | ")[1] for row in rows] == ["quick, larger", "cnn-classic", "*times as fast*"]
