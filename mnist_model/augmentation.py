@@ -86,16 +86,14 @@ class AugmentedBatches(keras.utils.PyDataset):
         return images[..., np.newaxis], self.labels[chosen]
 
 
-def augmented_batches(images, labels, config, always=None):
-    """Return the AugmentedBatches that a TrainConfig describes; the images after the `always` first ones take turns."""
+def augmented_batches(images, labels, config, drawings=None):
+    """Return the AugmentedBatches that a TrainConfig describes; drawings, more images and labels, take turns."""
+    always = len(images)
+    if drawings:
+        images, labels = (np.concatenate(both) for both in zip((images, labels), drawings, strict=True))
     names = ("batch_size", "seed", "rotation", "zoom", "shear", "shift", "elastic", "thickness")
     settings = {name: getattr(config, name) for name in names}
     return AugmentedBatches(images, labels, **settings, always=always, turns=config.ink_turns)
-
-
-def joined(pictures, more):
-    """Return (images, labels) with more of both behind them, if there are any."""
-    return tuple(np.concatenate(both) for both in zip(pictures, more, strict=True)) if more else pictures
 
 
 def sampling_points(rng, count, *, rotation, zoom, shear, shift):

@@ -9,23 +9,23 @@ import dataclasses
 import keras
 import numpy as np
 
-from mnist_model.augmentation import augmented_batches, joined
+from mnist_model.augmentation import augmented_batches
 from mnist_model.models import DIGIT_OR_NOT, compile_model, digit_or_not
 
 NO_DIGIT = 10  # label of what is none
 REFUSED = 0.0025  # share of the validation digits of each kind that the threshold may refuse
 
 
-def fit(images, labels, others, *, drawings=None, turns=1, seed=0, verbose="auto"):
+def fit(images, labels, others, *, seed, drawings=None, turns=1, verbose="auto"):
     """Train a detector.
 
     Args:
         images: (N, 28, 28) uint8, digits.
         labels: (N,) integers from 0 to 9.
         others: (M, 28, 28) uint8, what is no digit.
+        seed: of weights, order, augmentation and dropout.
         drawings: more images of digits and their labels.
         turns: in how many epochs each of the drawings is seen once: they take turns.
-        seed: of weights, order, augmentation and dropout.
         verbose: as Keras has it; 0 for no bar.
 
     Returns:
@@ -34,7 +34,7 @@ def fit(images, labels, others, *, drawings=None, turns=1, seed=0, verbose="auto
     config = dataclasses.replace(DIGIT_OR_NOT, ink_turns=turns, seed=seed)
     images = np.concatenate([images, others])
     labels = np.concatenate([labels, np.full(len(others), NO_DIGIT, labels.dtype)])
-    batches = augmented_batches(*joined((images, labels), drawings), config, always=len(images))
+    batches = augmented_batches(images, labels, config, drawings)
     keras.utils.set_random_seed(seed)
     model = digit_or_not()
     compile_model(model, config, len(batches))

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from mnist_model import calibration, data, detector, export, ink, model_folder, negatives, plots
-from mnist_model.augmentation import augmented_batches, joined
+from mnist_model.augmentation import augmented_batches
 from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
 from mnist_model.models import build_model, compile_model, network_settings
@@ -95,8 +95,8 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
             model, new / model_folder.LITERT_FILE, images[validation]
         )
         if config.negatives:
-            digits = images[training], labels[training], drawings
-            record["detector"] = _add_detector(new, config, digits, pen_digits, validations)
+            digits = images[training], labels[training]
+            record["detector"] = _add_detector(new, config, digits, drawings, pen_digits, validations)
         model_folder.write_json(new / model_folder.TRAINING_FILE, record)
         plots.draw_learning_curves(history, new / model_folder.CURVES_FILE)
     shutil.rmtree(run)
@@ -110,21 +110,20 @@ def draw_ink(config, pen_digits):
     return ink.varied_drawings(digits, config.ink, variation=config.ink_variation, seed=(config.seed, 0))
 
 
-def _add_detector(folder, config, digits, pen_digits, validations):
+def _add_detector(folder, config, digits, drawings, pen_digits, validations):
     """Train a detector, write it and its threshold into the folder, and return its part of the record."""
-    images, labels, drawings = digits
     others = negatives.varied_drawings(
         negatives.TRAINING_KINDS, ink.split(pen_digits)[0], config.negatives, seed=(config.seed, 1)
     )
     begin = time.perf_counter()
     with _precision(config):
-        model = detector.fit(images, labels, others, drawings=drawings, turns=config.ink_turns, seed=config.seed)
+        model = detector.fit(*digits, others, seed=config.seed, drawings=drawings, turns=config.ink_turns)
     model = detector.scorer(model.get_weights())
     difference = export.export_litert(model, folder / model_folder.DETECTOR_FILE, validations["mnist"][0])
     threshold = detector.threshold(*(predict(model, pictures)[:, 0] for pictures, _ in validations.values()))
     model_folder.write_json(folder / model_folder.THRESHOLD_FILE, {"threshold": threshold})
     return {
-        "digits": len(images) + (len(drawings[0]) if drawings else 0),
+        "digits": len(digits[0]) + (len(drawings[0]) if drawings else 0),
         "others": len(others),
         "threshold": threshold,
         "parameters": model.count_params(),
@@ -155,13 +154,10 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
         training and on the rest, and seconds.
     """
     training, validation = data.split_indices(labels, config.validation_split)
-    to_train = joined((images[training], labels[training]), drawings)
-    to_validate = images[validation], labels[validation]
     if config.loss == "categorical_crossentropy":
-        to_train, to_validate = (
-            (part, keras.utils.to_categorical(truth, 10)) for part, truth in (to_train, to_validate)
-        )
-    batches = augmented_batches(*to_train, config, always=len(training))
+        labels = keras.utils.to_categorical(labels, 10)
+        drawings = drawings and (drawings[0], keras.utils.to_categorical(drawings[1], 10))
+    batches = augmented_batches(images[training], labels[training], config, drawings)
     keras.utils.set_random_seed(config.seed)
     if run and (run / CHECKPOINT_FILE).exists():
         model = keras.saving.load_model(run / CHECKPOINT_FILE)
@@ -180,7 +176,7 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
     model.fit(
         batches,
         shuffle=False,  # AugmentedBatches has shuffled the images; Keras would shuffle the batches, by another seed
-        validation_data=(to_validate[0][..., np.newaxis], to_validate[1]),
+        validation_data=(images[validation][..., np.newaxis], labels[validation]),
         validation_batch_size=1000,
         initial_epoch=len(history),
         epochs=config.epochs,

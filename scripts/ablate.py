@@ -62,7 +62,9 @@ def main(argv=None):
             if path.exists() and model_folder.read_json(path)["config"] == dataclasses.asdict(config):
                 continue
             provenance = model_folder.provenance("keras", "tensorflow", "numpy")
-            wanted = config.ink, config.ink_ones, config.ink_variation, seed
+            wanted = [
+                value for name, value in dataclasses.asdict(config).items() if name == "seed" or name.startswith("ink")
+            ]
             if wanted != drawn:
                 drawn, drawings = wanted, training.draw_ink(config, writers[0]) if config.ink else None
             print(f"without {part}, seed {seed}")

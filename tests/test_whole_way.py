@@ -24,6 +24,7 @@ from tests.strokes import place, strokes
 pytestmark = pytest.mark.slow
 
 NOBODY = pwd.getpwnam("nobody")
+TOKEN = "hf_me"
 
 
 def call(*command, cwd=ROOT, **environment):
@@ -36,12 +37,16 @@ def call(*command, cwd=ROOT, **environment):
         text=True,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "hf_me" not in result.stdout + result.stderr  # the token
+    assert TOKEN not in result.stdout + result.stderr
     return result.stdout
 
 
 def script(name, *arguments):
-    return call(sys.executable, "-m", f"scripts.{name}", *arguments, HF_TOKEN="hf_me")
+    return call(sys.executable, "-m", f"scripts.{name}", *arguments, HF_TOKEN=TOKEN)
+
+
+def files_with_token(folder):
+    return [path for path in folder.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
 
 
 def virtual_environment(path, *requirements, python=sys.executable):
@@ -90,9 +95,7 @@ def test_train_evaluate_push_download_serve_and_deploy(loopback, small_npz, open
     call(hf, "download", "me/tiny", "--revision", "v1.0", "--local-dir", tmp_path / "downloaded")
     for name in ("model.keras", "model.tflite", "metrics.json", "training.json"):
         assert (tmp_path / "downloaded" / name).read_bytes() == (tmp_path / "tiny" / name).read_bytes()
-    assert not [
-        path for path in (tmp_path / "downloaded").rglob("*.*") if path.is_file() and b"hf_me" in path.read_bytes()
-    ]
+    assert not files_with_token(tmp_path / "downloaded")
 
     with serving(["app.py"], {"MODEL_ID": "me/tiny", "MODEL_REVISION": "v1.0"}) as (_, url):
         reads_a_three(open_page(url=url), f"me/tiny at {sha}")
@@ -102,7 +105,7 @@ def test_train_evaluate_push_download_serve_and_deploy(loopback, small_npz, open
     space = nobodys / "space"
     call(hf, "download", "me/page", "--repo-type", "space", "--local-dir", space)
     shutil.rmtree(space / ".cache")
-    assert not [path for path in space.rglob("*.*") if path.is_file() and b"hf_me" in path.read_bytes()]
+    assert not files_with_token(space)
     front = metadata_load(space / "README.md")
     python = virtual_environment(
         nobodys / "venv",
