@@ -13,7 +13,7 @@ from mnist_model import model_folder, preprocessing
 from mnist_model.errors import InputError
 
 TEMPLATE = Path(__file__).with_name("card_template.md")
-EXAMPLE = Path(__file__).parent.parent / "examples" / "1-small-in-a-corner.png"
+EXAMPLE = Path(__file__).parent.parent / "examples" / "7-small-in-a-corner.png"
 
 CARD_FILE = "README.md"
 EXAMPLE_FILE = "example.png"  # what the snippets of the card read

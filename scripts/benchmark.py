@@ -20,10 +20,11 @@ from pathlib import Path
 from mnist_model.errors import InputError
 from scripts import run
 from scripts.pages import ECHO_PAGE, KERAS_PAGE, PAGE, ROOT, ask, chromium, megabytes, serving, upload
+from scripts.visitors import PICTURES, Visitors
 
 RECORD = ROOT / "docs" / "benchmark.json"
 PICTURE = ROOT / "docs" / "speed.png"
-EXAMPLE = ROOT / "examples" / "2-white-on-black.png"
+EXAMPLE = ROOT / "examples" / "3-white-on-black.png"
 
 
 def main(argv=None):
@@ -179,7 +180,7 @@ def start_of(page, python=sys.executable):
 
     begin = time.monotonic()
     with serving(page, python=python, **QUIET) as (process, url), httpx.Client() as session:
-        well, answer = ask(session, url, "predict_image", upload(session, url, EXAMPLE))
+        well, answer = ask(session, url, "predict_image", upload(session, url, *PICTURES[0]))
         seconds = time.monotonic() - begin
         if not well:
             raise InputError(f"Expected an answer. Received: {answer}")
@@ -195,7 +196,7 @@ def requests(rounds, seconds=10):
 
     def client(url, until):
         with httpx.Client(timeout=60) as session:
-            picture, count = upload(session, url, EXAMPLE), 0
+            picture, count = upload(session, url, *PICTURES[0]), 0
             while time.monotonic() < until:
                 well, answer = ask(session, url, "predict_image", picture)
                 if not well:
@@ -214,6 +215,22 @@ def requests(rounds, seconds=10):
 
     with serving(PAGE, **QUIET) as (_, page), serving(ECHO_PAGE, **QUIET) as (_, echo):
         return in_turns({"page": lambda: measure(page), "echo": lambda: measure(echo)}, rounds, "requests")
+
+
+def load(rounds, clients=32, seconds=120):
+    """Measure, once for any number of rounds, what many visitors see of the page, and what it has in memory then."""
+    with serving(PAGE, **QUIET) as (process, url):
+        visitors = Visitors(url, clients, seconds)
+        time.sleep(seconds / 4)
+        warm = megabytes(process.pid)
+        visitors.wait()
+        end = megabytes(process.pid)
+    return {
+        "failed": {"requests": [len(visitors.failures)]},
+        "all": {"requests": [len(visitors.seconds)], "p95 seconds": [statistics.quantiles(visitors.seconds, n=20)[-1]]},
+        "when warm": {"bytes": [round(1e6 * warm)]},
+        "at the end": {"bytes": [round(1e6 * end)]},
+    }
 
 
 def stroke(rounds):
@@ -365,7 +382,7 @@ def size(folder):
     return sum(path.lstat().st_size for path in folder.rglob("*"))
 
 
-PARTS = {each.__name__: each for each in (prediction, throughput, start, stroke, requests, space, fitting)}
+PARTS = {each.__name__: each for each in (prediction, throughput, start, stroke, requests, load, space, fitting)}
 
 if __name__ == "__main__":
     run(main)

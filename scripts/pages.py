@@ -37,7 +37,7 @@ import app
 app.demo.launch()
 """,
 ]
-# A page with the same inputs, which only counts how often it was asked.
+# A page with the same inputs, of the same size on the screen, which only counts how often it was asked.
 ECHO_PAGE = [
     "-c",
     """
@@ -48,16 +48,18 @@ count = itertools.count()
 def echo(picture):
     return next(count)
 
-with gr.Blocks(analytics_enabled=False) as demo:
-    brush = gr.Brush(default_size=12, colors=["#000000"], color_mode="fixed")
-    pad = gr.Sketchpad(
-        canvas_size=(400, 400), fixed_canvas=True, brush=brush, layers=False, transforms=(), buttons=[], elem_id="pad"
-    )
-    picture, answer = gr.Image(type="filepath"), gr.Textbox(elem_id="answer")
+with gr.Blocks(analytics_enabled=False) as demo, gr.Row():
+    with gr.Column():
+        brush = gr.Brush(default_size=12, colors=["#000000"], color_mode="fixed")
+        canvas = {"canvas_size": (400, 400), "fixed_canvas": True, "height": 522}
+        pad = gr.Sketchpad(**canvas, brush=brush, layers=False, transforms=(), buttons=[], elem_id="pad")
+        picture = gr.Image(type="filepath")
+    with gr.Column():
+        answer = gr.Textbox(elem_id="answer")
     listening = {"outputs": answer, "show_progress": "hidden", "trigger_mode": "always_last"}
     pad.change(echo, pad, api_name="predict", **listening)
     picture.change(echo, picture, api_name="predict_image", **listening)
-demo.launch()
+demo.launch(css=".gradio-container { max-width: 1124px !important; }")
 """,
 ]
 
@@ -128,8 +130,7 @@ def ask(session, url, api_name, value):
     return kind == "event: complete", answer.removeprefix("data: ")
 
 
-def upload(session, url, path):
-    """Upload a picture to a page, and return what names it there, in Gradio's form."""
-    with open(path, "rb") as file:
-        (where,) = session.post(f"{url}/gradio_api/upload", files={"files": (Path(path).name, file)}).json()
+def upload(session, url, name, content):
+    """Upload a picture's file to a page, and return what names it there, in Gradio's form."""
+    (where,) = session.post(f"{url}/gradio_api/upload", files={"files": (name, content)}).json()
     return {"path": where, "meta": {"_type": "gradio.FileData"}}

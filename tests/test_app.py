@@ -140,6 +140,18 @@ def test_what_is_no_digit_is_said_in_words_and_the_bars_stay(open_page, refusing
         assert label_of(result) is None
 
 
+def test_a_picture_that_cannot_be_read_goes_and_takes_the_answer_before_with_it(open_page, tmp_path):
+    visitor = open_page()
+    visitor.page.get_by_role("tab", name="Picture").click()
+    visitor.page.locator("#picture input[type=file]").set_input_files(ROOT / "examples" / "5-blue-ink-on-paper.jpg")
+    expect(visitor.digit).to_have_text("5", timeout=15000)
+    (tmp_path / "text.png").write_bytes(b"milk, bread")
+    visitor.page.locator("#picture input[type=file]").first.set_input_files(tmp_path / "text.png")
+    expect(visitor.page.get_by_text("Received: text.png").first).to_be_visible(timeout=15000)
+    expect(visitor.answer).to_contain_text("Draw a digit", timeout=15000)
+    expect(visitor.page.locator("#picture img")).to_have_count(0)
+
+
 @pytest.fixture(scope="module")
 def client(page_url):
     return Client(page_url, verbose=False)

@@ -12,6 +12,7 @@ import pytest
 from mnist_model import model_folder
 from scripts import benchmark, results
 from scripts.pages import KERAS_PAGE, PAGE, ROOT, ask, serving, upload
+from scripts.visitors import PICTURES
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +50,7 @@ def test_it_answers_almost_as_many_requests_as_an_echo():
 @pytest.mark.parametrize("page", [PAGE, KERAS_PAGE], ids=["LiteRT", "Keras"])
 def test_only_the_page_on_keras_has_tensorflow_in_memory(page):
     with serving(page) as (process, url), httpx.Client(timeout=30) as session:
-        _, answer = ask(session, url, "predict_image", upload(session, url, benchmark.EXAMPLE))
+        _, answer = ask(session, url, "predict_image", upload(session, url, *PICTURES[0]))
         assert json.loads(answer)[0]["label"] == "3"
         mapped = Path(f"/proc/{process.pid}/maps").read_text()
     assert ("/tensorflow/" in mapped) == (page is KERAS_PAGE)

@@ -7,7 +7,7 @@ from mnist_model import DigitClassifier, hub, model_folder
 from mnist_model.errors import InputError, UnreachableError
 from tests.conftest import put
 
-EXAMPLE = "examples/2-white-on-black.png"
+EXAMPLE = "examples/3-white-on-black.png"
 
 
 def digit(revision=None, repo_id="me/digits"):

@@ -15,8 +15,8 @@ import pytest
 from mnist_model import data, evaluation
 from mnist_model.errors import InputError
 from scripts.pages import PAGE, ROOT, ask, serving
+from scripts.visitors import send_drawing
 from tests.bad_pictures import encoded
-from tests.visitor import send_drawing
 
 MAX_WAITING, MAX_DRAWING = 256, 1_000_000  # as app.py has them
 

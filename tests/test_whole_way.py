@@ -194,4 +194,4 @@ def test_another_hub_serves_what_was_published(loopback, prepared, tmp_path):
         process.wait(10)
     for path in Path(folder).iterdir():
         assert path.read_bytes() == (prepared / path.name).read_bytes()
-    assert DigitClassifier.from_pretrained(Path(folder)).predict("examples/2-white-on-black.png").digit == 3
+    assert DigitClassifier.from_pretrained(Path(folder)).predict("examples/3-white-on-black.png").digit == 3

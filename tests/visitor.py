@@ -1,28 +1,11 @@
 """A person at the page."""
 
-import functools
-
-import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 FRAME = 30  # pixels of the canvas around the sheet
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-
-
-@functools.cache
-def _pad(url):
-    """Return the number of the pad among the components of a page."""
-    components = httpx.get(f"{url}/config").json()["components"]
-    return next(each["id"] for each in components if each["props"].get("elem_id") == "pad")
-
-
-def send_drawing(session, url, id, content, **fields):
-    """Send a picture of the pad as the page does, ahead of asking about it by its id."""
-    fields = {"type": "composite", "index": "null", "id": id, **fields}
-    fields |= {"fn_name": "accept_blobs", "component_id": _pad(url), "session_hash": id}
-    session.post(f"{url}/gradio_api/component_server/", data=fields, files={"file": content}).raise_for_status()
 
 
 class Visitor:
