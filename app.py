@@ -4,6 +4,7 @@ The environment variable MODEL_ID names the model to serve instead of the bundle
 which MODEL_REVISION may name a branch, tag or commit; or a model folder.
 """
 
+import asyncio
 import base64
 import functools
 import html
@@ -11,6 +12,7 @@ import io
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gradio as gr
@@ -143,7 +145,7 @@ NO_DIGIT = "This does not look like a digit"
 def build_demo(classifier):
     """Return the page that serves `classifier`, a DigitClassifier, as gr.Blocks with the look of its launch set."""
 
-    def read(picture):
+    def answer_to(picture):
         """Return the values of `bars`, `answer` and `seen` for one picture, None for no picture."""
         try:
             prediction = classifier.predict(BLANK if picture is None else picture)
@@ -153,7 +155,13 @@ def build_demo(classifier):
             raise gr.Error(words, print_exception=False) from None
         return _bars(prediction), _answer(prediction), _seen(prediction)
 
-    bars, answer, seen = read(None)
+    # In any of Gradio's forty threads a photograph would leave behind memory that the others do not use again.
+    thread = ThreadPoolExecutor(1)
+
+    async def read(picture):
+        return await asyncio.get_running_loop().run_in_executor(thread, answer_to, picture)
+
+    bars, answer, seen = answer_to(None)
     with gr.Blocks(
         title="mnist-sketch: draw a digit and see it read",
         analytics_enabled=False,

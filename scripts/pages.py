@@ -117,7 +117,7 @@ def ask(session, url, api_name, value):
     """Call a page as anyone can who does not care for its clients, and return what it answers.
 
     Args:
-        session: an httpx.Client.
+        session: an httpx.Client, one a visitor.
         url: the page's.
         api_name: "predict" or "predict_image".
         value: of the pad or the picture, in Gradio's form.
@@ -125,7 +125,8 @@ def ask(session, url, api_name, value):
     Returns:
         Whether it is an answer, and not an error, and the JSON of it, not parsed.
     """
-    event = session.post(f"{url}/gradio_api/call/{api_name}", json={"data": [value]}).json()["event_id"]
+    body = {"data": [value], "session_hash": f"{id(session):x}"}
+    event = session.post(f"{url}/gradio_api/call/{api_name}", json=body).json()["event_id"]
     kind, answer = session.get(f"{url}/gradio_api/call/{api_name}/{event}").text.splitlines()[:2]
     return kind == "event: complete", answer.removeprefix("data: ")
 

@@ -39,10 +39,10 @@ def _pad(url):
     return next(each["id"] for each in components if each["props"].get("elem_id") == "pad")
 
 
-def send_drawing(session, url, id, content, **fields):
-    """Send a picture of the pad as the page does, ahead of asking about it by its id."""
-    fields = {"type": "composite", "index": "null", "id": id, **fields}
-    fields |= {"fn_name": "accept_blobs", "component_id": _pad(url), "session_hash": id}
+def send_drawing(session, url, number, content, **fields):
+    """Send a picture of the pad as the page does, ahead of asking about it by its number, of any form."""
+    fields = {"type": "composite", "index": "null", "id": number, **fields}
+    fields |= {"fn_name": "accept_blobs", "component_id": _pad(url), "session_hash": f"{id(session):x}"}
     session.post(f"{url}/gradio_api/component_server/", data=fields, files={"file": content}).raise_for_status()
 
 
