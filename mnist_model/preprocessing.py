@@ -378,7 +378,8 @@ def _frame(ink):
     crop = Image.fromarray(ink)
     scale = BOX / max(crop.size)
     width, height = (max(1, round(side * scale)) for side in crop.size)
-    digit = np.asarray(crop.resize((width, height), Image.Resampling.LANCZOS))
+    # A large digit is first averaged down to three times the size: a quarter of the time, and hardly another result.
+    digit = np.asarray(crop.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3))
     # A thin stroke pales as it is made smaller; MNIST's digits all have full white in them.
     digit = digit.clip(0) * (255 / digit.max())
     top = _offset(digit.sum(axis=1))
