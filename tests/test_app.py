@@ -83,7 +83,7 @@ def test_the_bars_stay_in_their_order(open_page):
 def test_an_example_is_read_on_the_picture_tab(open_page):
     visitor = open_page()
     visitor.page.get_by_role("tab", name="Picture").click()
-    visitor.page.locator(".gallery-item").nth(1).click()
+    visitor.page.locator(".gallery-item img[src*='3-white-on-black']").click()
     expect(visitor.digit).to_have_text("3", timeout=15000)
 
 
