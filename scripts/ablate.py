@@ -2,7 +2,7 @@
 
 Each run leaves a record in runs/ablation, and all that are there go to docs/ablation.json, from which scripts.results
 writes the README's table. A run whose record is there is not made again, and one that was stopped goes on; processes
-with other seeds can share the work.
+with other seeds, or other parts, can share the work.
 """
 
 import argparse
@@ -43,6 +43,9 @@ def main(argv=None):
         description="Train the flagship's recipe with one part left out at a time, and measure what that costs.",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs (default: 0 1 2)")
+    parser.add_argument(
+        "--without", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help="to leave out (default: each)"
+    )
     parser.add_argument("--epochs", type=int, default=5, help="of each run (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="of the runs (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
@@ -56,8 +59,8 @@ def main(argv=None):
     }
     drawn = None
     for seed in arguments.seeds:
-        for part, settings in PARTS.items():
-            config = dataclasses.replace(SKETCH, epochs=arguments.epochs, seed=seed, negatives=0, **settings)
+        for part in arguments.without:
+            config = dataclasses.replace(SKETCH, epochs=arguments.epochs, seed=seed, negatives=0, **PARTS[part])
             path = arguments.out / f"{part.replace(' ', '-')}-seed{seed}.json"
             if path.exists() and model_folder.read_json(path)["config"] == dataclasses.asdict(config):
                 continue
