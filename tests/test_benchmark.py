@@ -29,7 +29,7 @@ def test_one_prediction_is_much_faster_than_keras_and_about_as_fast_as_onnxrunti
 
 
 def test_the_page_starts_almost_as_fast_and_small_as_an_echo():
-    measured = benchmark.start(5)
+    measured = benchmark.start(3)
     assert ratio(measured, "seconds", "page", "echo") <= 1.25
     assert ratio(measured, "bytes", "page", "echo") < 1.4
     assert ratio(measured, "bytes", "page", "page on Keras") < 0.5
