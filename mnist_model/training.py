@@ -55,18 +55,9 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
             f"Expected --resume, another name, or {run} removed, as that run is unfinished. Received: {folder.name}"
         )
 
-    if (config.ink or config.negatives) and not pen_digits:
-        raise InputError("Expected pen digits to make drawings of. Received: none")
-
     # Asked now: the checkout may move on while a long run goes.
-    provenance = model_folder.provenance("keras", "tensorflow", "numpy", "ai-edge-litert")
-    training, validation = data.split_indices(labels, config.validation_split)
-    validations = {"mnist": (images[validation], labels[validation])}
-    drawings = None
-    if config.ink:
-        writers = ink.split(pen_digits)
-        drawings = draw_ink(config, writers[0])
-        validations["ink"] = ink.varied_drawings(writers[1], VALIDATION_COPIES, variation=0, seed=0)
+    provenance = _provenance()
+    digits, drawings, validations = _data(config, images, labels, pen_digits)
     model, history = fit(config, images, labels, drawings=drawings, run=run)
     answers = [(predict(model, pictures), truth) for pictures, truth in validations.values()]
     temperature = calibration.fit_temperature(*answers)
@@ -77,7 +68,7 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
         "parameters": model.count_params(),
         "data": {
             "images_md5": data.images_md5(images),
-            "training": {"mnist": len(training), "ink": len(drawings[0]) if drawings else 0},
+            "training": {"mnist": len(digits[0]), "ink": len(drawings[0]) if drawings else 0},
             "validation": {kind: len(truth) for kind, (_, truth) in validations.items()},
         },
         "validation_accuracy": {
@@ -92,15 +83,68 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
     with model_folder.new_folder(folder) as new:
         model.save(new / model_folder.KERAS_FILE)
         record["litert_max_difference"] = export.export_litert(
-            model, new / model_folder.LITERT_FILE, images[validation]
+            model, new / model_folder.LITERT_FILE, validations["mnist"][0]
         )
         if config.negatives:
-            digits = images[training], labels[training]
             record["detector"] = _add_detector(new, config, digits, drawings, pen_digits, validations)
         model_folder.write_json(new / model_folder.TRAINING_FILE, record)
         plots.draw_learning_curves(history, new / model_folder.CURVES_FILE)
     shutil.rmtree(run)
     return record
+
+
+def retrain_detector(folder, new, images, labels, pen_digits):
+    """Make a model folder of another, with the same network and a detector that is trained anew.
+
+    Args:
+        folder: the model folder, of a run with negatives; by the settings of that the detector is trained.
+        new: the model folder to make.
+        images: as `train` has them, and so have labels and pen_digits.
+
+    Returns:
+        The record written to `training.json`, a dict; its "detector" says of its own making.
+
+    Raises:
+        InputError: `new` exists; or `folder` is none, or of a run without negatives.
+    """
+    model_folder.refuse_existing(Path(new))
+    copied = model_folder.find(folder, model_folder.KERAS_FILE, model_folder.LITERT_FILE, model_folder.CURVES_FILE)
+    (path,) = model_folder.find(folder, model_folder.TRAINING_FILE)
+    record = model_folder.read_json(path)
+    config = TrainConfig(**record["config"])
+    if not config.negatives:
+        raise InputError(f"Expected a model folder with a detector. Received: {folder}, trained without negatives")
+    provenance = _provenance()
+    digits, drawings, validations = _data(config, images, labels, pen_digits)
+    with model_folder.new_folder(new) as new:
+        for each in copied:
+            shutil.copy(each, new)
+        record["detector"] = _add_detector(new, config, digits, drawings, pen_digits, validations) | provenance
+        model_folder.write_json(new / model_folder.TRAINING_FILE, record)
+    return record
+
+
+def _provenance():
+    return model_folder.provenance("keras", "tensorflow", "numpy", "ai-edge-litert")
+
+
+def _data(config, images, labels, pen_digits):
+    """Return what a TrainConfig has a model trained on, and measured on in training.
+
+    Returns:
+        The images and labels of MNIST to train on; the drawings to train on besides, images and labels, or None; and
+        by kind the images and labels for validation.
+    """
+    if (config.ink or config.negatives) and not pen_digits:
+        raise InputError("Expected pen digits to make drawings of. Received: none")
+    training, validation = data.split_indices(labels, config.validation_split)
+    validations = {"mnist": (images[validation], labels[validation])}
+    drawings = None
+    if config.ink:
+        writers = ink.split(pen_digits)
+        drawings = draw_ink(config, writers[0])
+        validations["ink"] = ink.varied_drawings(writers[1], VALIDATION_COPIES, variation=0, seed=0)
+    return (images[training], labels[training]), drawings, validations
 
 
 def draw_ink(config, pen_digits):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mnist_model import DigitClassifier, data, model_folder
-from scripts import evaluate, predict, push_to_hub, run, train
+from scripts import evaluate, predict, push_to_hub, run, train, train_detector
 from scripts.pages import ROOT
 from tests.strokes import drawing
 
@@ -96,6 +96,7 @@ MISTAKES = {
     "name exists": (train, "--out {0} --name taken", "taken, which exists"),
     "nothing to resume": (train, "--out {0} --name new --resume", "Expected an unfinished run to resume"),
     "no study": (train, "--from-study {0}", "Expected the folder of a study that has ended"),
+    "no detector": (train_detector, "{0} {0}/new", "Expected a model folder with training.json"),
     "no epochs": (train, "--out {0} --epochs 0", "Expected epochs of at least 1"),
 }
 
@@ -122,7 +123,7 @@ def test_training_without_tensorflow_says_what_to_install():
     ]
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "tune", "predict", "results"])
+@pytest.mark.parametrize("name", ["train", "train_detector", "evaluate", "tune", "predict", "results"])
 def test_every_script_tells_its_options(name):
     result = subprocess.run(
         [sys.executable, "-m", f"scripts.{name}", "--help"], cwd=ROOT, capture_output=True, text=True

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -9,11 +10,12 @@ import keras
 import numpy as np
 import pytest
 
-from mnist_model import export, model_folder, training
+from mnist_model import detector, export, model_folder, training
 from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
 from mnist_model.inference import LiteRTModel
-from mnist_model.models import CNN, CONFIGS, MODELS, SKETCH, build_model
+from mnist_model.models import CNN, CONFIGS, DIGIT_OR_NOT, MODELS, SKETCH, build_model
+from mnist_model.negatives import TRAINING_KINDS
 from scripts.pages import ROOT
 
 SHORT = dataclasses.replace(CNN, epochs=2)
@@ -89,10 +91,33 @@ def test_the_flagship_is_trained_on_ink_and_gets_a_detector(small_flagship):
     assert record["data"]["training"] == {"mnist": 330, "ink": 4 * (210 + 21)}
     assert record["data"]["validation"] == {"mnist": 30, "ink": 8 * 30}
     assert set(record["validation_accuracy"]) == {"mnist", "ink"}
-    assert record["detector"]["others"] == 18 * 14
+    assert record["detector"]["others"] == 18 * len(TRAINING_KINDS)
     assert json.loads((small_flagship / "detector.json").read_text()) == {"threshold": record["detector"]["threshold"]}
     answers = LiteRTModel(small_flagship / "detector.tflite", outputs=1).probabilities(np.zeros((3, 28, 28), np.uint8))
     assert answers.shape == (3, 1)
+
+
+def test_a_detector_trained_anew_by_the_same_settings_is_the_same(
+    small_flagship, digits, pen_digits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(detector, "DIGIT_OR_NOT", dataclasses.replace(DIGIT_OR_NOT, epochs=3))
+    record = training.retrain_detector(small_flagship, tmp_path / "new", *digits, pen_digits)
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {path.name for path in small_flagship.iterdir()}
+    for name in ("model.keras", "model.tflite", "detector.json"):
+        assert (tmp_path / "new" / name).read_bytes() == (small_flagship / name).read_bytes()
+    before = model_folder.read_json(small_flagship / "training.json")
+    assert record["history"] == before["history"]
+    assert (
+        record["detector"].items()
+        > {"threshold": before["detector"]["threshold"], "others": 18 * len(TRAINING_KINDS)}.items()
+    )
+    assert re.match("[0-9a-f]{40}", record["detector"]["git_commit"])
+
+
+def test_a_detector_is_not_trained_anew_where_there_was_none(small_model, digits, pen_digits, tmp_path):
+    with pytest.raises(InputError, match="Expected a model folder with a detector. Received: .*small, trained without"):
+        training.retrain_detector(small_model, tmp_path / "new", *digits, pen_digits)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_published_is_of_float32_whatever_it_was_trained_in(small_flagship):

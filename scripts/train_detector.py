@@ -1,0 +1,30 @@
+"""Train the detector of a model folder anew, into another: python -m scripts.train_detector FOLDER NEW"""
+
+import argparse
+from pathlib import Path
+
+from scripts import run
+
+
+def main(argv=None):
+    from mnist_model import data, ink, model_folder, training
+
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.train_detector",
+        description="Train anew what tells a digit from what is none, and leave the network that reads as it is.",
+    )
+    parser.add_argument("folder", type=Path, help="the model folder")
+    parser.add_argument("new", type=Path, help="the model folder to make, with the same network")
+    parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
+    parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
+    arguments = parser.parse_args(argv)
+    model_folder.find(arguments.folder, model_folder.TRAINING_FILE)
+    model_folder.refuse_existing(arguments.new)
+    images, labels = data.load_train(arguments.data)
+    pen_digits = ink.load(arguments.pendigits)
+    record = training.retrain_detector(arguments.folder, arguments.new, images, labels, pen_digits)
+    print(f"{arguments.new}: refuses what scores below {record['detector']['threshold']:.3f}")
+
+
+if __name__ == "__main__":
+    run(main)
