@@ -51,6 +51,9 @@ class TrainConfig:
     ink_ones: int = setting(
         1, "of a 1 so many times as many: people write it in more ways, and MNIST holds only sticks"
     )
+    ink_sevens: int = setting(
+        0, "of a crossed 7 so many more without its bar: the pen writers cross theirs, and many people do not"
+    )
     ink_variation: float = setting(1.0, "how much the hand of each drawing is varied; 0 for as it was written")
     ink_turns: int = setting(1, "in how many epochs each drawing is seen once: they take turns")
     negatives: int = setting(
@@ -65,6 +68,7 @@ class TrainConfig:
             ("batch_size", 1),
             ("ink", 0),
             ("ink_ones", 1),
+            ("ink_sevens", 0),
             ("ink_turns", 1),
             ("negatives", 0),
             ("seed", 0),

@@ -113,6 +113,11 @@ def split(digits):
     )
 
 
+def uncrossed(seven):
+    """Return a PenDigit, a 7, without the bar through it: with the largest of its strokes alone."""
+    return seven._replace(strokes=[max(seven.strokes, key=lambda stroke: np.ptp(stroke, axis=0).max())])
+
+
 def draw(strokes, *, brush=18, size=0.5, place=(0.5, 0.5), turn=0, light_on_dark=False):
     """Draw strokes with a round brush: (CANVAS, CANVAS) uint8, ink 0 on 255.
 

@@ -69,6 +69,7 @@ SKETCH = TrainConfig(
     thickness=0.4,
     ink=24,
     ink_ones=2,
+    ink_sevens=1,
     ink_turns=4,
     negatives=3000,
     precision="mixed_bfloat16",

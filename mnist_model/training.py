@@ -150,7 +150,8 @@ def _data(config, images, labels, pen_digits):
 def draw_ink(config, pen_digits):
     """Return the images and labels that a TrainConfig wants made of the PenDigits of the writers to train on."""
     ones = [digit for digit in pen_digits if digit.label == 1]
-    digits = pen_digits + ones * (config.ink_ones - 1)
+    sevens = [ink.uncrossed(digit) for digit in pen_digits if digit.label == 7 and len(digit.strokes) > 1]
+    digits = pen_digits + ones * (config.ink_ones - 1) + sevens * config.ink_sevens
     return ink.varied_drawings(digits, config.ink, variation=config.ink_variation, seed=(config.seed, 0))
 
 

@@ -28,6 +28,7 @@ PARTS = {
     "cosine schedule": {"schedule": "constant", "learning_rate": 0.001},
     "bfloat16": {"precision": "float32"},
     "more 1s of pen strokes": {"ink_ones": 1},
+    "7s without a bar": {"ink_sevens": 0},
     "varied hands of pen strokes": {"ink_variation": 0.0},
     "pen strokes": {"ink": 0},
 }

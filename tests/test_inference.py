@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_model import DigitClassifier, model_folder
+from mnist_model import DigitClassifier, ink, model_folder
 from mnist_model.errors import InputError
 from scripts.pages import ROOT
-from tests.strokes import drawing
+from tests.strokes import drawing, strokes
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,13 @@ def test_it_reads_every_digit(classifier, digit):
 @pytest.mark.parametrize("top", [8, 216])
 def test_a_small_7_is_read_in_every_corner(classifier, left, top):
     assert classifier.predict(drawing(7, height=56, left=left, top=top, width=6)).digit == 7
+
+
+@pytest.mark.parametrize("size", [0.2, 0.25, 0.3])
+def test_a_7_that_is_small_and_bold_is_no_1(classifier, size):
+    prediction = classifier.predict(ink.draw(strokes(7), brush=17, size=size))
+    assert prediction.digit == 7
+    assert prediction.confidence > 0.8
 
 
 def test_a_blank_picture_has_no_digit(classifier):

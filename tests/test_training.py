@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from mnist_model import detector, export, model_folder, training
+from mnist_model import detector, export, ink, model_folder, training
 from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
 from mnist_model.inference import LiteRTModel
@@ -124,6 +124,19 @@ def test_what_is_published_is_of_float32_whatever_it_was_trained_in(small_flagsh
     model = keras.saving.load_model(small_flagship / "model.keras")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_of_ones_and_of_crossed_sevens_more_is_drawn():
+    stem, bar, stick = (
+        np.array([[0, 0], [50, 0], [30, 99]]),
+        np.array([[10, 50], [60, 50]]),
+        np.array([[0, 0], [0, 99]]),
+    )
+    pen_digits = [ink.PenDigit(*each) for each in ((7, 1, [stem, bar]), (7, 1, [stem]), (1, 1, [stick]))]
+    config = dataclasses.replace(SKETCH, ink=4, ink_ones=3, ink_sevens=2, ink_variation=0.0)
+    _, labels = training.draw_ink(config, pen_digits)
+    assert np.bincount(labels)[[1, 7]].tolist() == [4 * 3, 4 * (2 + 2)]
+    assert ink.uncrossed(pen_digits[0]).strokes == [stem]
 
 
 def test_ink_that_cannot_take_turns_is_refused():
