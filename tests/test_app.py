@@ -109,16 +109,20 @@ def test_nothing_sticks_out_at_any_width(open_page, width, scheme):
 @pytest.mark.slow
 @pytest.mark.parametrize("touch", [False, True], ids=["mouse", "touch"])
 def test_strokes_of_pen_writers_are_read(open_page, touch):
-    """The first two digits of each class that held-out writers drew, one with the mouse and one with a finger."""
+    """The first four digits of each class that held-out writers drew, half with the mouse and half with a finger."""
     digits = ink.split(ink.load(data_file("PENDIGITS")))[2]
+    chosen = [[each.strokes for each in digits if each.label == digit][touch::2][:2] for digit in range(10)]
     visitor = open_page(touch=touch)
-    for label in range(10):
-        drawn = [digit.strokes for digit in digits if digit.label == label][touch]
-        visitor.draw(place(drawn, height=60, left=25, top=20), moves=20)
-        expect(visitor.digit).to_have_count(1, timeout=15000)
-        visitor.page.wait_for_timeout(1500 if len(drawn) > 1 else 0)  # for the answer to the last stroke
-        expect(visitor.digit).to_have_text(str(label))
-        visitor.clear()
+    wrong = []
+    for digit, drawings in enumerate(chosen):
+        for drawn in drawings:
+            visitor.draw(place(drawn, height=60, left=25, top=20), moves=20)
+            expect(visitor.digit).to_have_count(1, timeout=15000)
+            visitor.page.wait_for_timeout(1500 if len(drawn) > 1 else 0)
+            if visitor.digit.inner_text() != str(digit):
+                wrong.append((digit, visitor.digit.inner_text()))
+            visitor.clear()
+    assert len(wrong) <= 1, wrong
 
 
 def test_what_is_no_digit_is_said_in_words_and_the_bars_stay(open_page, refusing_model, tmp_path):
