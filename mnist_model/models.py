@@ -96,7 +96,7 @@ def digit_or_not():
 
 DIGIT_OR_NOT = TrainConfig(
     model="digit-or-not",
-    epochs=8,
+    epochs=16,
     batch_size=128,
     learning_rate=0.008,
     schedule="cosine",
