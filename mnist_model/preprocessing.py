@@ -129,6 +129,10 @@ def _reduced(image, factor):
         strip = image.crop((0, top, image.width, min(top + 8 * factor, image.height)))
         if mode != image.mode:
             strip = strip.convert(mode)
+        if mode == "RGBA" and strip.getchannel("A").getextrema() == (255, 255):
+            strip = strip.convert(
+                "RGB"
+            )  # Pillow weighs colours by how opaque they are, for as long as reading the file
         small.paste(strip.reduce(factor), (0, top // factor))
     return small
 
