@@ -130,9 +130,8 @@ def _reduced(image, factor):
         if mode != image.mode:
             strip = strip.convert(mode)
         if mode == "RGBA" and strip.getchannel("A").getextrema() == (255, 255):
-            strip = strip.convert(
-                "RGB"
-            )  # Pillow weighs colours by how opaque they are, for as long as reading the file
+            # Pillow weighs colours by how opaque they are, which takes as long as reading the file.
+            strip = strip.convert("RGB")
         small.paste(strip.reduce(factor), (0, top // factor))
     return small
 

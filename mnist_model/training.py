@@ -108,8 +108,8 @@ def retrain_detector(folder, new, images, labels, pen_digits):
         InputError: `new` exists; or `folder` is none, or of a run without negatives.
     """
     model_folder.refuse_existing(Path(new))
-    copied = model_folder.find(folder, model_folder.KERAS_FILE, model_folder.LITERT_FILE, model_folder.CURVES_FILE)
-    (path,) = model_folder.find(folder, model_folder.TRAINING_FILE)
+    names = (model_folder.KERAS_FILE, model_folder.LITERT_FILE, model_folder.CURVES_FILE, model_folder.TRAINING_FILE)
+    *copied, path = model_folder.find(folder, *names)
     record = model_folder.read_json(path)
     config = TrainConfig(**record["config"])
     if not config.negatives:

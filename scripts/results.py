@@ -165,7 +165,7 @@ def speed_table():
             cells = [words, _three_digits(own), "", "", "", aim]
             if other:
                 beside = statistics.median(measured[other][figure]) / unit
-                cells[2:5] = other, _three_digits(beside), _bold_unless(_three_digits(own / beside), aim)
+                cells[2:5] = other, _three_digits(beside), _bold_unless(_three_digits(own / beside), own / beside, aim)
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -185,8 +185,8 @@ def fitting_table():
 
     def add(words, name, epochs, goal=0.0, aim=""):
         seconds, read = ([each[epochs - 1] for each in measured[name][figure]] for figure in ("seconds", "test"))
-        cells = [words, name, str(epochs), _bold_unless(_mean_and_spread(seconds, 1), aim), aim]
-        cells.append(_bold_unless(_mean_and_spread([100 * each for each in read], 2), f"≥ {goal}"))
+        cells = [words, name, str(epochs), _beside(aim, seconds, 1), aim]
+        cells.append(_beside(f"≥ {goal}", [100 * each for each in read]))
         lines.append(f"| {' | '.join(cells)} |")
         return statistics.mean(seconds)
 
@@ -195,8 +195,8 @@ def fitting_table():
     for goal, name, aim in FITTED:
         ours = add(f"{goal}", name, len(measured[name]["seconds"][0]), goal, f"≤ {aim}")
         if reached := [epoch for epoch, mean in enumerate(by_epoch, 1) if mean >= goal]:
-            ratio = _three_digits(add("", TEXTBOOK, reached[0]) / ours)
-            lines.append(f"| | *times as fast* | | {_bold_unless(ratio, times)} | {times} | |")
+            ratio = add("", TEXTBOOK, reached[0]) / ours
+            lines.append(f"| | *times as fast* | | {_bold_unless(_three_digits(ratio), ratio, times)} | {times} | |")
     return "\n".join(lines) + "\n"
 
 
@@ -205,15 +205,15 @@ def _three_digits(value):
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _beside(aim, values):
+def _beside(aim, values, digits=2):
     """Return the mean and spread of values, in bold where the mean is not what was aimed at: "≥ 99.70"."""
-    return _bold_unless(_mean_and_spread(values, 2), aim)
+    return _bold_unless(_mean_and_spread(values, digits), statistics.mean(values), aim)
 
 
-def _bold_unless(cell, aim):
-    """Return a cell, which begins with a number, in bold where that is not what was aimed at: "≥ 99.70"."""
-    number, (sign, goal) = float(cell.split()[0].replace(",", "")), aim.split() or ("≥", 0)
-    reached = number >= float(goal) if sign == "≥" else number <= float(goal)
+def _bold_unless(cell, value, aim):
+    """Return a cell in bold where its value, before it was rounded, is not what was aimed at: "≥ 99.70"."""
+    sign, goal = aim.split() or ("≥", 0)
+    reached = round(value, 6) >= float(goal) if sign == "≥" else round(value, 6) <= float(goal)
     return cell if reached else f"**{cell}**"
 
 

@@ -18,6 +18,7 @@ def main(argv=None):
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     arguments = parser.parse_args(argv)
+    # Before anything is downloaded.
     model_folder.find(arguments.folder, model_folder.TRAINING_FILE)
     model_folder.refuse_existing(arguments.new)
     images, labels = data.load_train(arguments.data)
