@@ -1,7 +1,7 @@
 """Batches of training images, each varied a little: turned, scaled, sheared, moved, bent, thickened or thinned."""
 
-import keras
 import numpy as np
+import tensorflow as tf
 from scipy import ndimage
 
 from mnist_model.preprocessing import SIZE
@@ -9,7 +9,7 @@ from mnist_model.preprocessing import SIZE
 BENDS = 5  # points a side of the coarse grid by which an image is bent
 
 
-class AugmentedBatches(keras.utils.PyDataset):
+class AugmentedBatches:
     """Shuffled batches, each image varied.
 
     What a batch holds follows from (seed, epoch, index) alone, so that a run which is resumed sees what it would have
@@ -45,7 +45,6 @@ class AugmentedBatches(keras.utils.PyDataset):
         always=None,
         turns=1,
     ):
-        super().__init__()
         self.images = images
         self.labels = labels
         self.batch_size = batch_size
@@ -84,6 +83,20 @@ class AugmentedBatches(keras.utils.PyDataset):
         if self.thickness:
             images = thicken(images, rng.uniform(-self.thickness, self.thickness, len(images)))
         return images[..., np.newaxis], self.labels[chosen]
+
+    def dataset(self):
+        """Return the batches as a tf.data.Dataset, which each time it is run through gives those of the epoch then set.
+
+        It does not tune itself, as what Keras makes of arrays and of its own PyDataset would: in TensorFlow 2.21 the
+        thread that does so may miss the call to end, and the next epoch begins up to a minute late.
+        """
+        signature = tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in self[0])
+        batches = tf.data.Dataset.from_generator(
+            lambda: map(self.__getitem__, range(len(self))), output_signature=signature
+        )
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return batches.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(2).with_options(options)
 
 
 def augmented_batches(images, labels, config, drawings=None):

@@ -39,7 +39,7 @@ def fit(images, labels, others, *, seed, drawings=None, turns=1, verbose="auto")
     model = digit_or_not()
     compile_model(model, config, len(batches))
     begin = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(batches, "epoch", epoch))
-    model.fit(batches, shuffle=False, epochs=config.epochs, callbacks=[begin], verbose=verbose)
+    model.fit(batches.dataset(), shuffle=False, epochs=config.epochs, callbacks=[begin], verbose=verbose)
     return model
 
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from mnist_model import calibration, data, detector, export, ink, model_folder, negatives, plots
-from mnist_model.augmentation import augmented_batches
+from mnist_model.augmentation import AugmentedBatches, augmented_batches
 from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
 from mnist_model.models import build_model, compile_model, network_settings
@@ -218,11 +218,11 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
     if run:
         own.append(_KeepRun(run, config, history))
     batches.epoch = len(history)  # Keras looks at a batch before the first epoch begins
+    others = AugmentedBatches(images[validation], labels[validation], batch_size=1000, seed=config.seed)  # as they are
     model.fit(
-        batches,
-        shuffle=False,  # AugmentedBatches has shuffled the images; Keras would shuffle the batches, by another seed
-        validation_data=(images[validation][..., np.newaxis], labels[validation]),
-        validation_batch_size=1000,
+        batches.dataset(),
+        shuffle=False,  # the images are shuffled by now
+        validation_data=others.dataset(),
         initial_epoch=len(history),
         epochs=config.epochs,
         callbacks=[*own, *callbacks],
