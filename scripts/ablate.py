@@ -1,8 +1,8 @@
 """Train the flagship's recipe for a few epochs with one part left out at a time: python -m scripts.ablate
 
 Each run leaves a record in runs/ablation, and all that are there go to docs/ablation.json, from which scripts.results
-writes the README's table. A run whose record is there is not made again, and one that was stopped goes on; processes
-with other seeds, or other parts, can share the work.
+writes the README's table. A run whose record is in either is not made again, and one that was stopped goes on;
+processes with other seeds, or other parts, can share the work.
 """
 
 import argparse
@@ -58,11 +58,16 @@ def main(argv=None):
         "mnist_test": data.load_test(arguments.data),
         "held_out_writers": ink.varied_drawings(writers[2], COPIES, variation=0, seed=0),
     }
+    for record in model_folder.read_json(RECORD) if RECORD.exists() else []:
+        path = _path(arguments.out, record["without"], record["config"]["seed"])
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            model_folder.write_json(path, record)
     drawn = None
     for seed in arguments.seeds:
         for part in arguments.without:
             config = dataclasses.replace(SKETCH, epochs=arguments.epochs, seed=seed, negatives=0, **PARTS[part])
-            path = arguments.out / f"{part.replace(' ', '-')}-seed{seed}.json"
+            path = _path(arguments.out, part, seed)
             if path.exists() and model_folder.read_json(path)["config"] == dataclasses.asdict(config):
                 continue
             provenance = model_folder.provenance("keras", "tensorflow", "numpy")
@@ -91,6 +96,11 @@ def main(argv=None):
             print(", ".join(f"{value:.2%} of {name}" for name, value in record["accuracy"].items()))
     records = [model_folder.read_json(path) for path in sorted(arguments.out.glob("*.json"))]
     model_folder.write_json(RECORD, records)
+
+
+def _path(out, part, seed):
+    """Return where the record of the run without a part lies."""
+    return out / f"{part.replace(' ', '-')}-seed{seed}.json"
 
 
 if __name__ == "__main__":

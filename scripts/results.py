@@ -118,7 +118,7 @@ def ablation_table():
     for record in model_folder.read_json(ablate.RECORD):
         runs[record["without"]].append(record)
     lines = ["| without | MNIST test, % | held-out writers, % | seconds | seeds |", "|---|--:|--:|--:|--:|"]
-    for part in ablate.PARTS:
+    for part in filter(runs.get, ablate.PARTS):
         cells = [part]
         for name in ("mnist_test", "held_out_writers"):
             cells.append(_mean_and_spread([100 * record["accuracy"][name] for record in runs[part]], 2))

@@ -1,5 +1,7 @@
 """What each part of the flagship's recipe is worth."""
 
+import shutil
+
 import pytest
 
 from mnist_model import ink, model_folder, training
@@ -23,5 +25,7 @@ def test_each_run_is_made_once_and_the_records_become_a_table(small_npz, pen_dig
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
     monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("a run was made again"))
+    ablate.main(command)
+    shutil.rmtree(tmp_path / "runs")
     ablate.main(command)
     assert model_folder.read_json(tmp_path / "ablation.json") == records
