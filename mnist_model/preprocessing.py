@@ -185,7 +185,8 @@ def _ink(image):
     if photograph:
         picture = _without_lines_and_specks(ink.take(levels))
         return _cropped(picture, picture > CROP_LEVEL)
-    return ink.take(_cropped(levels, levels <= np.flatnonzero(ink > CROP_LEVEL).max()))
+    palest_ink = int(np.flatnonzero(ink > CROP_LEVEL).max())  # with NumPy's own integers it would compare as int64
+    return ink.take(_cropped(levels, levels <= palest_ink))
 
 
 def _evenly_lit(grey):
