@@ -43,6 +43,17 @@ def test_batches_follow_from_seed_epoch_and_index_alone():
     assert not np.array_equal(first[2][1], second[2][1])
 
 
+def test_the_dataset_gives_the_batches_of_the_epoch_then_set_and_does_not_tune_itself():
+    varied = batches(rotation=10)
+    dataset = varied.dataset()
+    assert dataset.cardinality() == len(varied) == 4
+    for varied.epoch in (0, 1):
+        for i, (images, labels) in enumerate(dataset.as_numpy_iterator()):
+            assert np.array_equal(images, varied[i][0])
+            assert np.array_equal(labels, varied[i][1])
+    assert dataset.options().autotune.enabled is False
+
+
 def test_the_affine_maps_turn_and_move_about_the_centre():
     limits = {"rotation": 0, "zoom": 0, "shear": 0, "shift": 0}
     unchanged = augmentation.sampling_points(np.random.default_rng(0), 2, **limits)
