@@ -104,7 +104,8 @@ def drawn_table():
     lines = [f"| right, or *as named*, in % | aim | {' | '.join(systems)} |", "|---|--:|" + "--:|" * len(systems)]
     for rows in zip(*map(card.drawn_rows, records), strict=True):
         words, aim, _ = rows[0]
-        first, *others = zip(*(shares for _, _, shares in rows), strict=True)
+        # Of the seeds, one alone may have been measured beside its twin.
+        first, *others = ([shares[i] for _, _, shares in rows if i < len(shares)] for i in range(len(systems)))
         cells = [_beside(aim, first), *("–" if None in shares else _mean_and_spread(shares, 2) for shares in others)]
         lines.append(f"| {words} | {aim} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

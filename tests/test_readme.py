@@ -55,6 +55,20 @@ def test_the_records_of_a_folder_become_a_row(tmp_path, monkeypatch):
     assert {path.name for path in (records / "mlp-512-seed0").iterdir()} == {"training.json", "metrics.json"}
 
 
+def test_a_seed_without_a_twin_counts_for_the_model_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "RECORDS", tmp_path)
+    shutil.copytree(model_folder.PRETRAINED, tmp_path / "sketch-seed1")
+    metrics = model_folder.read_json(tmp_path / "sketch-seed1" / "metrics.json")
+    systems = metrics["drawn"]["systems"]
+    metrics["drawn"]["systems"] = {"this model": systems["this model"]}
+    systems["this model"]["mnist_test"]["accuracy"] -= 0.01
+    model_folder.write_json(tmp_path / "sketch-seed1" / "metrics.json", metrics)
+    cells = results.drawn_table().splitlines()[2].strip("| ").split(" | ")
+    accuracy = 100 * (systems["this model"]["mnist_test"]["accuracy"] + 0.005)
+    assert cells[2].strip("*") == f"{accuracy:.2f} ± 0.71"
+    assert [len(each.split()) for each in cells[3:]] == [1, 1]
+
+
 def test_the_space_is_built_with_the_gradio_of_the_requirements():
     requirements = (ROOT / "requirements.txt").read_text()
     assert re.search(r"^sdk_version: (.+)$", README, re.M)[1] == re.search(r"^gradio==(.+)$", requirements, re.M)[1]
