@@ -205,8 +205,9 @@ def build_demo(classifier):
         _take_uploads_alone(picture, lambda value: value and (value.path or value.url))
         pad.change(read, pad, api_name="predict", **reading)
         given = picture.change(read, picture, api_name="predict_image", **reading)
-        # A picture that cannot be read goes, and with it, by that change, the answer to the one before.
-        given.failure(lambda: None, outputs=picture, show_progress="hidden", api_visibility="private")
+        # A picture that cannot be read goes, and with it the answer to the one before.
+        cleared = {"outputs": [picture, *outputs], "show_progress": "hidden", "api_visibility": "private"}
+        given.failure(lambda: (None, *answer_to(None)), **cleared)
         clear.click(None, js=CLEAR)
         demo.load(None, js=ON_LOAD)
     # Since Gradio 6 looks are given to launch(); whoever launches this page gets its own.
