@@ -123,6 +123,7 @@ def test_training_without_tensorflow_says_what_to_install():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["train", "train_detector", "evaluate", "tune", "predict", "results"])
 def test_every_script_tells_its_options(name):
     result = subprocess.run(

@@ -59,6 +59,7 @@ def is_begun(postgres):
         return False
 
 
+@pytest.mark.slow
 def test_a_study_ends_with_a_config_that_train_takes(tmp_path, small_npz, capsys):
     line = f"--out {tmp_path} --name study --data {small_npz} --trials 3 --epochs 1 --max-parameters 1000000".split()
     with pytest.warns(UserWarning, match="not the canonical"):
