@@ -44,6 +44,13 @@ def test_a_7_that_is_small_and_bold_is_no_1(classifier, size):
     assert prediction.confidence > 0.8
 
 
+@pytest.mark.parametrize("turn", [-10, 0, 15])
+@pytest.mark.parametrize("size", [0.2, 0.35, 0.5, 0.7, 0.9])
+def test_a_plain_stroke_is_a_1(classifier, size, turn):
+    for brush in (4, 8, 12, 18):
+        assert classifier.predict(ink.draw([np.array([(0, 0), (0, 1)])], brush=brush, size=size, turn=turn)).digit == 1
+
+
 def test_a_blank_picture_has_no_digit(classifier):
     prediction = classifier.predict(np.full((280, 280), 255, np.uint8))
     assert (prediction.digit, prediction.status) == (None, "blank")
