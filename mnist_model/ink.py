@@ -36,6 +36,7 @@ VALIDATION_WRITERS = (8, 16, 24)
 
 CANVAS = 280  # side of the sheet that is drawn on, in pixels
 WIDEST = 0.4  # widest brush, as a fraction of the digit's size: with a wider one it can no longer be read
+STEM_POINTS = 25  # of a plain stroke, so that a hand can be varied along its way
 SUPERSAMPLING = 2  # strokes are drawn this many times larger and averaged, for smooth edges
 
 
@@ -116,6 +117,13 @@ def split(digits):
 def uncrossed(seven):
     """Return a PenDigit, a 7, without the bar through it: with the largest of its strokes alone."""
     return seven._replace(strokes=[max(seven.strokes, key=lambda stroke: np.ptp(stroke, axis=0).max())])
+
+
+def stem(one):
+    """Return a PenDigit, a 1, as the plain stroke it is in many hands: straight, from its top to its foot."""
+    stroke = max(one.strokes, key=lambda stroke: np.ptp(stroke[:, 1]))
+    ends = stroke[[stroke[:, 1].argmin(), stroke[:, 1].argmax()]]
+    return one._replace(strokes=[np.linspace(*ends, STEM_POINTS)])
 
 
 def draw(strokes, *, brush=18, size=0.5, place=(0.5, 0.5), turn=0, light_on_dark=False):

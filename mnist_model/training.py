@@ -20,6 +20,7 @@ CHECKPOINT_FILE = "checkpoint.keras"  # the model with the optimizer's state, af
 STATE_FILE = "state.json"  # the settings of the run, and its history so far
 
 VALIDATION_COPIES = 8  # drawings of each pen digit of the validation writers
+PLAIN_ONES = 1000  # drawings of their 1s as plain strokes
 
 
 def train(config, images, labels, folder, *, pen_digits=(), resume=False):
@@ -157,9 +158,11 @@ def draw_ink(config, pen_digits):
 
 def _add_detector(folder, config, digits, drawings, pen_digits, validations):
     """Train a detector, write it and its threshold into the folder, and return its part of the record."""
-    others = negatives.varied_drawings(
-        negatives.TRAINING_KINDS, ink.split(pen_digits)[0], config.negatives, seed=(config.seed, 1)
-    )
+    training, validation, _ = ink.split(pen_digits)
+    others = negatives.varied_drawings(negatives.TRAINING_KINDS, training, config.negatives, seed=(config.seed, 1))
+    # All the pen writers' 1s have a flag or a foot. With the straight lines of the others, plain ones would be refused.
+    plain = _plain_ones(training, config.negatives, seed=(config.seed, 2))
+    digits = [np.concatenate(both) for both in zip(digits, plain, strict=True)]
     begin = time.perf_counter()
     with _precision(config):
         model = detector.fit(*digits, others, seed=config.seed, drawings=drawings, turns=config.ink_turns)
@@ -167,14 +170,22 @@ def _add_detector(folder, config, digits, drawings, pen_digits, validations):
     difference = export.export_litert(model, folder / model_folder.DETECTOR_FILE, validations["mnist"][0])
     threshold = detector.threshold(*(predict(model, pictures)[:, 0] for pictures, _ in validations.values()))
     model_folder.write_json(folder / model_folder.THRESHOLD_FILE, {"threshold": threshold})
+    plain = predict(model, _plain_ones(validation, PLAIN_ONES, seed=0)[0])[:, 0]
     return {
         "digits": len(digits[0]) + (len(drawings[0]) if drawings else 0),
         "others": len(others),
         "threshold": threshold,
+        "plain_ones_refused": round(float((plain < threshold).mean()), 6),
         "parameters": model.count_params(),
         "seconds": round(time.perf_counter() - begin, 1),
         "litert_max_difference": difference,
     }
+
+
+def _plain_ones(pen_digits, count, *, seed):
+    """Draw at least `count` 1s as plain strokes, see `ink.stem`, and return images and labels."""
+    stems = [ink.stem(digit) for digit in pen_digits if digit.label == 1]
+    return ink.varied_drawings(stems, -(-count // len(stems)), variation=0.5, seed=seed)
 
 
 def predict(model, images):

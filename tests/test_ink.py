@@ -129,3 +129,10 @@ def test_what_is_varied_is_still_the_same_digit():
 def test_without_variation_it_is_as_it_was_written():
     plain = ink.draw(strokes(8))
     assert np.array_equal(ink.draw(ink.vary(strokes(8), np.random.default_rng(0), variation=0)), plain)
+
+
+def test_the_stem_of_a_1_is_straight_from_its_top_to_its_foot():
+    flag_stem_and_foot = [np.array([(0, 20), (10, 0), (12, 50), (14, 100)]), np.array([(0, 101), (30, 99)])]
+    (stroke,) = ink.stem(ink.PenDigit(1, 1, flag_stem_and_foot)).strokes
+    assert (stroke[0].tolist(), stroke[-1].tolist()) == ([10, 0], [14, 100])
+    assert np.allclose(np.diff(stroke, axis=0), np.diff(stroke, axis=0)[0])
