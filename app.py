@@ -161,7 +161,7 @@ def build_demo(classifier):
     async def read(picture):
         return await asyncio.get_running_loop().run_in_executor(thread, answer_to, picture)
 
-    bars, answer, seen = answer_to(None)
+    bars, answer, seen = no_answer = answer_to(None)
     with gr.Blocks(
         title="mnist-sketch: draw a digit and see it read",
         analytics_enabled=False,
@@ -206,8 +206,9 @@ def build_demo(classifier):
         pad.change(read, pad, api_name="predict", **reading)
         given = picture.change(read, picture, api_name="predict_image", **reading)
         # A picture that cannot be read goes, and with it the answer to the one before.
-        cleared = {"outputs": [picture, *outputs], "show_progress": "hidden", "api_visibility": "private"}
-        given.failure(lambda: (None, *answer_to(None)), **cleared)
+        given.failure(
+            lambda: (None, *no_answer), outputs=[picture, *outputs], show_progress="hidden", api_visibility="private"
+        )
         clear.click(None, js=CLEAR)
         demo.load(None, js=ON_LOAD)
     # Since Gradio 6 looks are given to launch(); whoever launches this page gets its own.
