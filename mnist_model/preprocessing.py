@@ -395,4 +395,4 @@ def _frame(ink):
 def _offset(profile):
     """Return where to place the ink whose mass along one axis is `profile`, so that its centre comes to SIZE / 2."""
     centre_of_mass = (profile * np.arange(len(profile))).sum() / profile.sum()
-    return int(np.clip(np.floor(SIZE / 2 - centre_of_mass + 0.5), 0, SIZE - len(profile)))
+    return min(max(int(np.floor(SIZE / 2 - centre_of_mass + 0.5)), 0), SIZE - len(profile))
