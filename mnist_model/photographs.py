@@ -57,7 +57,20 @@ def ruled(rng, paper):
     return paper
 
 
-def photograph(strokes, rng, *, pen="black", light=even_light, lines=False, quality=(60, 90)):
+def on_a_table(rng, picture):
+    """Lay a picture of paper, (H, W, 3), on a darker table, of which it leaves a little to be seen on every side."""
+    height, width = picture.shape[:2]
+    y, x = np.indices((height, width))
+    slope = np.tan(np.deg2rad(rng.uniform(-1.5, 1.5)))
+    left, right, top, bottom = rng.uniform(0.03, 0.07, 4) * (width, width, height, height)
+    across, down = x - slope * (y - height / 2), y + slope * (x - width / 2)
+    sheet = (across > left) & (across < width - right) & (down > top) & (down < height - bottom)
+    wood = np.array([(95, 65, 45), (130, 95, 65), (60, 60, 65)][rng.integers(3)])
+    grain = 8 * np.sin(y / rng.uniform(3, 9) + _grain(rng, (height, width)))
+    return np.where(sheet[..., np.newaxis], picture, wood + grain[..., np.newaxis])
+
+
+def photograph(strokes, rng, *, pen="black", light=even_light, lines=False, table=False, quality=(60, 90)):
     """Return a photograph of strokes as the bytes of a JPEG file, 480×640, turned by EXIF as like as not.
 
     Args:
@@ -66,6 +79,7 @@ def photograph(strokes, rng, *, pen="black", light=even_light, lines=False, qual
         pen: a key of INKS.
         light: a function from (rng, shape) to how bright each place is lit.
         lines: whether the paper is ruled.
+        table: whether it is a sheet that lies on a table.
         quality: range of JPEG's quality.
     """
     mask = _written(strokes, rng)
@@ -76,6 +90,8 @@ def photograph(strokes, rng, *, pen="black", light=even_light, lines=False, qual
         mask = mask * np.clip(_grain(rng, mask.shape) * 0.25 + 0.85, 0.3, 1)
     mask = mask[..., np.newaxis]
     picture = paper * (1 - mask) + np.minimum(np.array(INKS[pen]), paper) * mask
+    if table:
+        picture = on_a_table(rng, picture)
     picture = picture * light(rng, mask.shape[:2])[..., np.newaxis] + 2 * _grain(rng, mask.shape[:2])[..., np.newaxis]
     image = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
     image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
@@ -119,6 +135,7 @@ PAPERS = {
     "blue ink": {"pen": "blue"},
     "ruled lines": {"lines": True},
     "shadow at a border": {"light": border_shadow},
+    "sheet on a table": {"table": True, "light": uneven_light},
     "coarse JPEG": {"quality": (15, 30)},
     "all at once": {"pen": "blue", "light": border_shadow, "lines": True, "quality": (30, 60)},
 }

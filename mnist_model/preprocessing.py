@@ -25,6 +25,8 @@ MIN_CONTRAST_TO_NOISE = 5  # least difference of ink and paper, in standard devi
 
 # Of photographs, where light is uneven and there is more on the paper than a digit:
 MIN_PHOTOGRAPH = 32  # shorter side, in pixels; in a smaller picture a stroke may be as wide as a shadow
+MIN_SHEET = 0.2  # least area of a sheet of paper on a table, as a fraction of the picture's
+MIN_PAPER = 0.75  # how much of a sheet is paper, at least, and not ink
 LINE_LEVEL = 0.1  # least ink of a ruled line
 MAX_SLOPE = 0.06  # of such a line
 MAX_LINE = 0.015  # how thick such a line may be, as a fraction of the picture's longer side
@@ -167,11 +169,14 @@ def _ink(image):
     if np.ptp(np.flatnonzero(counts)) < MIN_CONTRAST:
         return blank
     threshold = _otsu_threshold(counts)
-    if _dark_is_paper(levels, counts, threshold):
+    surrounded = _dark_is_paper(levels, counts, threshold)
+    if surrounded:
         levels, counts, threshold = 255 - levels, counts[::-1], 256 - threshold
     noise = _noise(counts[threshold:])
     photograph = noise > 0 and min(levels.shape) >= MIN_PHOTOGRAPH
     if photograph:
+        if surrounded:  # chalk on a board, or a whole sheet of paper on a table
+            levels = 255 - _without_table(255 - levels, levels < threshold)
         levels, unit = _evenly_lit(levels.astype(np.float32)), 0.25
         counts = np.bincount(levels.ravel(), minlength=1024)
         threshold = _otsu_threshold(counts)
@@ -187,6 +192,36 @@ def _ink(image):
         return _cropped(picture, picture > CROP_LEVEL)
     palest_ink = int(np.flatnonzero(ink > CROP_LEVEL).max())  # with NumPy's own integers it would compare as int64
     return ink.take(_cropped(levels, levels <= palest_ink))
+
+
+def _without_table(levels, light):
+    """Return the grey levels of a photograph with those around a sheet of paper, if one lies in it, made like paper.
+
+    Args:
+        levels: (H, W) uint8.
+        light: (H, W), a mask of what may be paper.
+    """
+    factor = -(-max(levels.shape) // PARTS_SIDE)
+    labels = _label(~_pooled(~light, factor))
+    paper = labels == np.bincount(labels[labels > 0], minlength=2).argmax()
+    sheet = np.ones_like(paper)  # with the ink on it: all that has paper on its four sides
+    for turned, part in ((sheet, paper), (sheet.T, paper.T)):
+        for way in (slice(None), slice(None, None, -1)):
+            turned &= np.logical_or.accumulate(part[way])[way]
+    sides = sum(side.any() for side in (sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]))
+    # What lies along two borders or more may be the part of the paper that is not in the shade.
+    if sheet.mean() < MIN_SHEET or paper.sum() < MIN_PAPER * sheet.sum() or sides > 1:
+        return levels
+    inside = np.asarray(Image.fromarray(sheet).convert("L").filter(ImageFilter.MinFilter(7))) > 0
+    # The plane nearest to the paper's levels goes on where the table was.
+    rows, columns = np.nonzero(paper & inside)
+    small = np.asarray(Image.fromarray(levels).reduce(factor))
+    plane, *_ = np.linalg.lstsq(np.stack([np.ones(len(rows)), rows, columns], axis=1), small[rows, columns], rcond=None)
+    height, width = levels.shape
+    down, across = np.arange(height)[:, np.newaxis] / factor, np.arange(width) / factor
+    beyond = plane[0] + plane[1] * down + plane[2] * across
+    kept = inside.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]
+    return np.where(kept, levels, beyond.clip(0, 255).astype(np.uint8))
 
 
 def _evenly_lit(grey):
