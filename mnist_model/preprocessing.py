@@ -27,6 +27,9 @@ MIN_CONTRAST_TO_NOISE = 5  # least difference of ink and paper, in standard devi
 MIN_PHOTOGRAPH = 32  # shorter side, in pixels; in a smaller picture a stroke may be as wide as a shadow
 MIN_SHEET = 0.2  # least area of a sheet of paper on a table, as a fraction of the picture's
 MIN_PAPER = 0.75  # how much of a sheet is paper, at least, and not ink
+MIN_STEP = (
+    0.25  # by how much a table is darker than the paper at its edge, at least, as a fraction of the paper's level
+)
 LINE_LEVEL = 0.1  # least ink of a ruled line
 MAX_SLOPE = 0.06  # of such a line
 MAX_LINE = 0.015  # how thick such a line may be, as a fraction of the picture's longer side
@@ -210,12 +213,15 @@ def _without_table(levels, light):
             turned &= np.logical_or.accumulate(part[way])[way]
     sides = sum(side.any() for side in (sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]))
     # What lies along two borders or more may be the part of the paper that is not in the shade.
-    if sheet.mean() < MIN_SHEET or paper.sum() < MIN_PAPER * sheet.sum() or sides > 1:
+    if sheet.mean() < MIN_SHEET or (labels[sheet] > 0).mean() < MIN_PAPER or sides > 1:
         return levels
-    inside = np.asarray(Image.fromarray(sheet).convert("L").filter(ImageFilter.MinFilter(7))) > 0
+    small, mask = np.asarray(Image.fromarray(levels).reduce(factor)), Image.fromarray(sheet).convert("L")
+    inside, outside = (np.asarray(mask.filter(each(7))) > 0 for each in (ImageFilter.MinFilter, ImageFilter.MaxFilter))
+    step = np.median(small[sheet & ~inside]) - np.median(small[outside & ~sheet])
+    if step < MIN_STEP * np.median(small[paper]):  # as at a ruled line, or in a lamp's light
+        return levels
     # The plane nearest to the paper's levels goes on where the table was.
     rows, columns = np.nonzero(paper & inside)
-    small = np.asarray(Image.fromarray(levels).reduce(factor))
     plane, *_ = np.linalg.lstsq(np.stack([np.ones(len(rows)), rows, columns], axis=1), small[rows, columns], rcond=None)
     height, width = levels.shape
     down, across = np.arange(height)[:, np.newaxis] / factor, np.arange(width) / factor
