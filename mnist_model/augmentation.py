@@ -1,4 +1,4 @@
-"""Batches of training images, each varied a little: turned, scaled, sheared, moved, bent, thickened, coarsened."""
+"""Batches of training images, each varied a little: turned, scaled, sheared, moved, bent, thickened or thinned."""
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +25,6 @@ class AugmentedBatches:
         elastic: how far points of a coarse grid are moved apart, standard deviation in pixels; a smooth field
             between them bends the image (as in Ronneberger et al., U-Net, 2015, https://arxiv.org/abs/1505.04597).
         thickness: greatest share of a grey dilation by a pixel, or erosion, that is mixed into the image.
-        coarseness: greatest side of the squares that an image is averaged over, in pixels; up to 1 leaves it as it is.
         always: how many of the images, the first ones, are in every epoch; None for all.
         turns: in how many epochs each of the others is once: they take turns.
     """
@@ -43,7 +42,6 @@ class AugmentedBatches:
         shift=0,
         elastic=0,
         thickness=0,
-        coarseness=0,
         always=None,
         turns=1,
     ):
@@ -54,7 +52,6 @@ class AugmentedBatches:
         self.affine = {"rotation": rotation, "zoom": zoom, "shear": shear, "shift": shift}
         self.elastic = elastic
         self.thickness = thickness
-        self.coarseness = coarseness
         self.always = len(images) if always is None else always
         self.turns = turns
         self.epoch = 0
@@ -85,8 +82,6 @@ class AugmentedBatches:
             images = _sample(images, fields)
         if self.thickness:
             images = thicken(images, rng.uniform(-self.thickness, self.thickness, len(images)))
-        if self.coarseness:
-            images = coarsen(images, rng.uniform(0, self.coarseness, len(images)), rng.uniform(0, 1, (2, len(images))))
         return images[..., np.newaxis], self.labels[chosen]
 
     def dataset(self):
@@ -109,7 +104,7 @@ def augmented_batches(images, labels, config, drawings=None):
     always = len(images)
     if drawings:
         images, labels = (np.concatenate(both) for both in zip((images, labels), drawings, strict=True))
-    names = ("batch_size", "seed", "rotation", "zoom", "shear", "shift", "elastic", "thickness", "coarseness")
+    names = ("batch_size", "seed", "rotation", "zoom", "shear", "shift", "elastic", "thickness")
     settings = {name: getattr(config, name) for name in names}
     return AugmentedBatches(images, labels, **settings, always=always, turns=config.ink_turns)
 
@@ -155,32 +150,3 @@ def thicken(images, amounts):
     thinner = ndimage.minimum_filter(images, (1, 3, 3))
     amounts = np.float32(amounts)[:, np.newaxis, np.newaxis]
     return images + np.abs(amounts) * (np.where(amounts > 0, thicker, thinner) - images)
-
-
-def coarsen(images, sides, phases):
-    """Return (N, 28, 28) images as they would come of pictures that have few pixels.
-
-    Each is averaged over squares, interpolated between their centres, and made as bright as it was.
-
-    Args:
-        images: (N, 28, 28) float32 grey levels.
-        sides: (N,) of each image's squares, in pixels; where it is 1 or less the image stays as it is.
-        phases: (2, N) from 0 to 1, where in its first square an image begins, down and across.
-    """
-    images, coarse = images.copy(), sides > 1
-    fine, pixels = images[coarse], np.arange(SIZE)
-    down, across = (_through_squares(sides[coarse], phase[coarse], pixels) for phase in phases)
-    coarsened = down @ fine @ across.swapaxes(1, 2)
-    brightest = [np.maximum(some.max(axis=(1, 2), keepdims=True), 1) for some in (fine, coarsened)]
-    images[coarse] = coarsened * (brightest[0] / brightest[1])
-    return images
-
-
-def _through_squares(sides, phases, pixels):
-    """Return the maps, (N, 28, 28), by which the pixels along one axis become the mean of squares, and pixels again."""
-    sides, phases = np.float32(sides)[:, np.newaxis], np.float32(phases)[:, np.newaxis]
-    begins = (np.arange(-1, len(pixels) + 2) - phases) * sides
-    begins, sides = begins[:, :, np.newaxis], sides[:, :, np.newaxis]
-    shared = np.minimum(begins + sides, pixels + 1) - np.maximum(begins, pixels)
-    distances = np.abs(pixels + 0.5 - (begins + sides / 2))
-    return (1 - distances / sides).clip(0).swapaxes(1, 2) @ (shared.clip(0) / sides)

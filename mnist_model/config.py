@@ -47,7 +47,6 @@ class TrainConfig:
     shift: float = setting(0.0, "greatest move, in pixels")
     elastic: float = setting(0.0, "how far it is bent, standard deviation in pixels")
     thickness: float = setting(0.0, "greatest share of a pixel by which its strokes are made thicker or thinner")
-    coarseness: float = setting(0.0, "greatest side of the squares it is averaged over, as if it had few pixels")
     ink: int = setting(0, "drawings to make of each pen digit and train on besides MNIST")
     ink_ones: int = setting(
         1, "of a 1 so many times as many: people write it in more ways, and MNIST holds only sticks"
@@ -97,7 +96,6 @@ class TrainConfig:
             ("shift", 28),
             ("elastic", 28),
             ("thickness", 1.01),
-            ("coarseness", 14),
             ("ink_variation", 10),
             ("beta_1", 1),
             ("beta_2", 1),

@@ -14,11 +14,14 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image, ImageOps
 from sklearn.model_selection import train_test_split
 
 from mnist_model.errors import InputError
+from mnist_model.preprocessing import BOX, preprocess
 
 NPZ_VARIABLE = "MNIST_NPZ"
+FEWEST_PIXELS = 7  # longer side of a digit in a small picture
 
 # md5 of the files train-images-idx3-ubyte and t10k-images-idx3-ubyte, uncompressed.
 CANONICAL_MD5 = {"train": "6bbc9ace898e44ae57da46a324031adb", "test": "2646ac647ad5339dbf082846283269ea"}
@@ -104,3 +107,23 @@ def split_indices(labels, fraction):
     """
     test_size = round(fraction * len(labels))
     return train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=0)
+
+
+def in_small_pictures(images, *, seed):
+    """Return digits as they are seen in pictures in which their longer side has only 7 to 20 pixels.
+
+    Args:
+        images: (N, 28, 28) uint8, ink bright on 0.
+        seed: of how many pixels each has.
+
+    Returns:
+        (N, 28, 28) uint8, what `preprocess` makes of such pictures.
+    """
+    sides = np.exp(np.random.default_rng(seed).uniform(np.log(FEWEST_PIXELS), np.log(BOX), len(images)))
+    seen = []
+    for image, side in zip(images, sides, strict=True):
+        digit = Image.fromarray(image)
+        digit = digit.crop(digit.getbbox())
+        size = [max(1, round(length * side / max(digit.size))) for length in digit.size]
+        seen.append(preprocess(ImageOps.expand(digit.resize(size, Image.Resampling.BOX), 1)))
+    return np.stack(seen)

@@ -106,7 +106,6 @@ DIGIT_OR_NOT = TrainConfig(
     shift=1.5,
     elastic=0.6,
     thickness=0.4,
-    coarseness=2.2,
 )
 
 

@@ -21,6 +21,7 @@ STATE_FILE = "state.json"  # the settings of the run, and its history so far
 
 VALIDATION_COPIES = 8  # drawings of each pen digit of the validation writers
 PLAIN_ONES = 1000  # drawings of their 1s as plain strokes
+SMALL_PICTURES = 5  # one in so many of MNIST's digits the detector sees in a small picture as well
 
 
 def train(config, images, labels, folder, *, pen_digits=(), resume=False):
@@ -162,7 +163,10 @@ def _add_detector(folder, config, digits, drawings, pen_digits, validations):
     others = negatives.varied_drawings(negatives.TRAINING_KINDS, training, config.negatives, seed=(config.seed, 1))
     # All the pen writers' 1s have a flag or a foot. With the straight lines of the others, plain ones would be refused.
     plain = _plain_ones(training, config.negatives, seed=(config.seed, 2))
-    digits = [np.concatenate(both) for both in zip(digits, plain, strict=True)]
+    # And all digits are sharp. With few pixels, as in a thumbnail or on an old scanner, they would be refused as well.
+    small = [part[::SMALL_PICTURES] for part in digits]
+    small[0] = data.in_small_pictures(small[0], seed=(config.seed, 3))
+    digits = [np.concatenate(parts) for parts in zip(digits, plain, small, strict=True)]
     begin = time.perf_counter()
     with _precision(config):
         model = detector.fit(*digits, others, seed=config.seed, drawings=drawings, turns=config.ink_turns)

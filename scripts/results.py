@@ -5,7 +5,6 @@ The records of each model FOLDER, training.json and metrics.json, are first copi
 
 import argparse
 import collections
-import dataclasses
 import json
 import re
 import shutil
@@ -13,7 +12,6 @@ import statistics
 from pathlib import Path
 
 from mnist_model import card, model_folder
-from mnist_model.config import TrainConfig
 from mnist_model.errors import InputError
 from scripts import ablate, benchmark, run
 from scripts.pages import ROOT
@@ -65,8 +63,7 @@ def _recipes():
     for folder in [model_folder.PRETRAINED, *sorted(RECORDS.iterdir())]:
         paths = model_folder.find(folder, model_folder.TRAINING_FILE, model_folder.METRICS_FILE)
         training, metrics = map(model_folder.read_json, paths)
-        # A setting that came later has its default in the records from before.
-        recipe = dataclasses.asdict(TrainConfig(**training["config"])) | {"seed": None}
+        recipe = {name: value for name, value in training["config"].items() if name != "seed"}
         recipes[json.dumps(recipe)].append((folder, training, metrics))
     return recipes.values()
 

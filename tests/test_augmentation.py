@@ -91,14 +91,3 @@ def test_strokes_are_made_thicker_and_thinner():
     assert (thicker > 0).sum() == 20 * 6
     assert thinner[10, 12] == pytest.approx(127.5)
     assert thinner[10, 13] == 255
-
-
-def test_images_are_coarsened_as_if_they_had_few_pixels():
-    image = np.zeros((3, 28, 28), np.float32)
-    image[:, 4:24, 13:15] = 200
-    kept, halved, moved = augmentation.coarsen(image, np.array([1.0, 2.0, 2.0]), np.array([[0, 0, 0], [0, 0, 0.5]]))
-    assert np.array_equal(kept, image[0])
-    # The stroke's two columns are half of one square and half of the next, or where that begins a pixel earlier, one.
-    assert halved[14, 10:18] == pytest.approx([0, 50, 150, 200, 200, 150, 50, 0], abs=0.1)
-    assert moved[14, 10:18] == pytest.approx([0, 0, 66.7, 200, 200, 66.7, 0, 0], abs=0.1)
-    assert image.max() == 200

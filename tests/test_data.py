@@ -3,7 +3,9 @@ import pytest
 
 from mnist_model import data
 from mnist_model.errors import InputError
+from mnist_model.preprocessing import preprocess
 from tests.conftest import data_file
+from tests.strokes import drawing
 
 IMAGES = np.zeros((20, 28, 28), np.uint8)
 LABELS = np.arange(20) % 10
@@ -97,3 +99,13 @@ def test_the_split_is_fixed_stratified_and_11_to_1():
     assert not set(training) & set(validation)
     assert np.array_equal(np.bincount(labels[validation]), [10] * 10)
     assert sorted(validation)[:5] == [9, 21, 44, 47, 64]
+
+
+def test_digits_in_small_pictures_are_the_same_digits_with_fewer_pixels():
+    images = np.stack([preprocess(drawing(digit)) for digit in range(10)] * 4)
+    seen = data.in_small_pictures(images, seed=0)
+    assert seen.shape == images.shape
+    assert seen.dtype == np.uint8
+    assert np.array_equal(seen, data.in_small_pictures(images, seed=0))
+    assert min(np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in zip(images, seen, strict=True)) > 0.6
+    assert np.abs(np.diff(seen.astype(int))).mean() < 0.9 * np.abs(np.diff(images.astype(int))).mean()
