@@ -27,9 +27,7 @@ MIN_CONTRAST_TO_NOISE = 5  # least difference of ink and paper, in standard devi
 MIN_PHOTOGRAPH = 32  # shorter side, in pixels; in a smaller picture a stroke may be as wide as a shadow
 MIN_SHEET = 0.2  # least area of a sheet of paper on a table, as a fraction of the picture's
 MIN_PAPER = 0.75  # how much of a sheet is paper, at least, and not ink
-MIN_STEP = (
-    0.25  # by how much a table is darker than the paper at its edge, at least, as a fraction of the paper's level
-)
+MIN_STEP = 0.18  # how much darker a table is than the paper at its edge, at least, as a fraction of the paper's level
 LINE_LEVEL = 0.1  # least ink of a ruled line
 MAX_SLOPE = 0.06  # of such a line
 MAX_LINE = 0.015  # how thick such a line may be, as a fraction of the picture's longer side
