@@ -37,7 +37,7 @@ def test_every_condition_is_measured_with_every_system(record):
     for system in record["systems"].values():
         assert {group: len(conditions) for group, conditions in system["conditions"].items()} == {
             **{"brush": 5, "size": 5, "place": 5},
-            **{"turn": 5, "paper": 2, "photograph": 8},
+            **{"turn": 5, "paper": 2, "photograph": 9},
         }
         drawn_conditions = [of for group, of in system["conditions"].items() if group != "photograph"]
         shares = [share for conditions in drawn_conditions for share in conditions.values()]

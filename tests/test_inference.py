@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from mnist_model import DigitClassifier, ink, model_folder
 from mnist_model.errors import InputError
@@ -49,6 +50,14 @@ def test_a_7_that_is_small_and_bold_is_no_1(classifier, size):
 def test_a_plain_stroke_is_a_1(classifier, size, turn):
     for brush in (4, 8, 12, 18):
         assert classifier.predict(ink.draw([np.array([(0, 0), (0, 1)])], brush=brush, size=size, turn=turn)).digit == 1
+
+
+def test_digits_with_eight_pixels_a_side_are_read(classifier):
+    # Real ones, of 43 writers: the test set of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak).
+    images, labels = load_digits(return_X_y=True)
+    predictions = classifier.predict_batch(list((images.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)))
+    read = [prediction.digit == label for prediction, label in zip(predictions, labels, strict=True)]
+    assert np.mean(read) > 0.9
 
 
 def test_a_blank_picture_has_no_digit(classifier):
