@@ -1,4 +1,4 @@
-"""MNIST -> arrays: load it, check it, split it.
+"""MNIST -> arrays: load it, check it, split it, and see it in small pictures.
 
 MNIST comes through `keras.datasets`, which downloads it once, with a bar, and checks its hash; or from a local `.npz`
 with the same four arrays. Training asks for `load_train`, evaluation for `load_test`; nothing else opens the test set.

@@ -224,8 +224,7 @@ def _without_table(levels, light):
     height, width = levels.shape
     down, across = np.arange(height)[:, np.newaxis] / factor, np.arange(width) / factor
     beyond = plane[0] + plane[1] * down + plane[2] * across
-    kept = inside.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]
-    return np.where(kept, levels, beyond.clip(0, 255).astype(np.uint8))
+    return np.where(_enlarged(inside, factor, levels.shape), levels, beyond.clip(0, 255).astype(np.uint8))
 
 
 def _evenly_lit(grey):
@@ -316,8 +315,7 @@ def _without_lines_and_specks(ink):
     kept[largest] = True
     where = np.zeros(labels.shape, bool)
     where[rows, columns] = kept[part]
-    where = where.repeat(factor, axis=0).repeat(factor, axis=1)
-    return ink * where[: ink.shape[0], : ink.shape[1]]
+    return ink * _enlarged(where, factor, ink.shape)
 
 
 def _pooled(mask, factor):
@@ -325,6 +323,12 @@ def _pooled(mask, factor):
     rows, columns = (-size % factor for size in mask.shape)
     padded = np.pad(mask, ((0, rows), (0, columns)))
     return padded.reshape(padded.shape[0] // factor, factor, -1, factor).any(axis=(1, 3))
+
+
+def _enlarged(mask, factor, shape):
+    """Return a mask that was reduced by a whole factor in the shape, (H, W), that it had before."""
+    height, width = shape
+    return mask.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]
 
 
 def _label(mask):

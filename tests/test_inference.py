@@ -53,7 +53,7 @@ def test_a_plain_stroke_is_a_1(classifier, size, turn):
 
 
 def test_digits_with_eight_pixels_a_side_are_read(classifier):
-    # Real ones, of 43 writers: the test set of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak).
+    # Real ones, of 13 writers: the test set of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak).
     images, labels = load_digits(return_X_y=True)
     predictions = classifier.predict_batch(list((images.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)))
     read = [prediction.digit == label for prediction, label in zip(predictions, labels, strict=True)]
