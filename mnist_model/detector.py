@@ -13,7 +13,7 @@ from mnist_model.augmentation import augmented_batches
 from mnist_model.models import DIGIT_OR_NOT, compile_model, digit_or_not
 
 NO_DIGIT = 10  # label of what is none
-REFUSED = 0.0025  # share of the validation digits of each kind that the threshold may refuse
+REFUSED = 0.003  # share of the validation digits of each kind that the threshold may refuse
 
 
 def fit(images, labels, others, *, seed, drawings=None, turns=1, verbose="auto"):
@@ -23,7 +23,7 @@ def fit(images, labels, others, *, seed, drawings=None, turns=1, verbose="auto")
         images: (N, 28, 28) uint8, digits.
         labels: (N,) integers from 0 to 9.
         others: (M, 28, 28) uint8, what is no digit.
-        seed: of weights, order, augmentation and dropout.
+        seed: of weights, order and augmentation.
         drawings: more images of digits and their labels.
         turns: in how many epochs each of the drawings is seen once: they take turns.
         verbose: as Keras has it; 0 for no bar.

@@ -89,7 +89,6 @@ def digit_or_not():
         *_convolution(64, 3),
         *_convolution(64, 3),
         layers.GlobalAveragePooling2D(),
-        layers.Dropout(0.2),
         classes=11,
     )
 
