@@ -25,6 +25,8 @@ class AugmentedBatches:
         elastic: how far points of a coarse grid are moved apart, standard deviation in pixels; a smooth field
             between them bends the image (as in Ronneberger et al., U-Net, 2015, https://arxiv.org/abs/1505.04597).
         thickness: greatest share of a grey dilation by a pixel, or erosion, that is mixed into the image.
+        augmented_epochs: in how many epochs, the first ones, images are varied; None for all. After them they are as
+            they will be when the model is asked (as in Ge et al., YOLOX, 2021, https://arxiv.org/abs/2107.08430).
         always: how many of the images, the first ones, are in every epoch; None for all.
         turns: in how many epochs each of the others is once: they take turns.
     """
@@ -42,6 +44,7 @@ class AugmentedBatches:
         shift=0,
         elastic=0,
         thickness=0,
+        augmented_epochs=None,
         always=None,
         turns=1,
     ):
@@ -52,6 +55,7 @@ class AugmentedBatches:
         self.affine = {"rotation": rotation, "zoom": zoom, "shear": shear, "shift": shift}
         self.elastic = elastic
         self.thickness = thickness
+        self.augmented_epochs = augmented_epochs
         self.always = len(images) if always is None else always
         self.turns = turns
         self.epoch = 0
@@ -73,8 +77,12 @@ class AugmentedBatches:
 
     def __getitem__(self, index):
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        rng = np.random.default_rng((self.seed, self.epoch, index))
         images = self.images[chosen].astype(np.float32)
+        if self.augmented_epochs is None or self.epoch < self.augmented_epochs:
+            images = self._varied(images, np.random.default_rng((self.seed, self.epoch, index)))
+        return images[..., np.newaxis], self.labels[chosen]
+
+    def _varied(self, images, rng):
         if any(self.affine.values()) or self.elastic:
             fields = sampling_points(rng, len(images), **self.affine)
             if self.elastic:
@@ -82,7 +90,7 @@ class AugmentedBatches:
             images = _sample(images, fields)
         if self.thickness:
             images = thicken(images, rng.uniform(-self.thickness, self.thickness, len(images)))
-        return images[..., np.newaxis], self.labels[chosen]
+        return images
 
     def dataset(self):
         """Return the batches as a tf.data.Dataset, which each time it is run through gives those of the epoch then set.
@@ -106,7 +114,8 @@ def augmented_batches(images, labels, config, drawings=None):
         images, labels = (np.concatenate(both) for both in zip((images, labels), drawings, strict=True))
     names = ("batch_size", "seed", "rotation", "zoom", "shear", "shift", "elastic", "thickness")
     settings = {name: getattr(config, name) for name in names}
-    return AugmentedBatches(images, labels, **settings, always=always, turns=config.ink_turns)
+    varied = config.epochs - round(config.unaugmented * config.epochs)
+    return AugmentedBatches(images, labels, **settings, augmented_epochs=varied, always=always, turns=config.ink_turns)
 
 
 def sampling_points(rng, count, *, rotation, zoom, shear, shift):

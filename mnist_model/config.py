@@ -47,6 +47,7 @@ class TrainConfig:
     shift: float = setting(0.0, "greatest move, in pixels")
     elastic: float = setting(0.0, "how far it is bent, standard deviation in pixels")
     thickness: float = setting(0.0, "greatest share of a pixel by which its strokes are made thicker or thinner")
+    unaugmented: float = setting(0.0, "share of the epochs, the last ones, in which images are seen as they are")
     ink: int = setting(0, "drawings to make of each pen digit and train on besides MNIST")
     ink_ones: int = setting(
         1, "of a 1 so many times as many: people write it in more ways, and MNIST holds only sticks"
@@ -96,6 +97,7 @@ class TrainConfig:
             ("shift", 28),
             ("elastic", 28),
             ("thickness", 1.01),
+            ("unaugmented", 1.01),
             ("ink_variation", 10),
             ("beta_1", 1),
             ("beta_2", 1),

@@ -3,6 +3,7 @@ import pytest
 
 from mnist_model import augmentation
 from mnist_model.augmentation import AugmentedBatches
+from mnist_model.config import TrainConfig
 
 
 def batches(**limits):
@@ -32,6 +33,20 @@ def test_some_images_are_in_every_epoch_and_the_others_take_turns():
 def test_without_augmentation_the_images_are_untouched():
     images, labels = batches()[1]
     assert np.array_equal(images[..., 0], batches().images[labels])
+
+
+def test_in_the_last_epochs_the_images_are_untouched():
+    ending = batches(rotation=10, elastic=0.5, thickness=0.4, augmented_epochs=2)
+    for ending.epoch in range(4):
+        images, labels = ending[0]
+        assert np.array_equal(images[..., 0], ending.images[labels]) == (ending.epoch >= 2)
+
+
+def test_the_last_epochs_are_a_share_of_them_all():
+    images, labels = np.zeros((4, 28, 28), np.uint8), np.arange(4)
+    for epochs, augmented in ((36, 32), (5, 4), (2, 2)):
+        config = TrainConfig("sketch", epochs=epochs, unaugmented=0.12)
+        assert augmentation.augmented_batches(images, labels, config).augmented_epochs == augmented
 
 
 def test_batches_follow_from_seed_epoch_and_index_alone():
