@@ -106,6 +106,7 @@ DIGIT_OR_NOT = TrainConfig(
     shift=1.5,
     elastic=0.6,
     thickness=0.4,
+    unaugmented=0.12,
 )
 
 
