@@ -178,9 +178,10 @@ def _refusals(folder, seen, digits):
     detector = LiteRTModel(folder / model_folder.DETECTOR_FILE, outputs=1)
     threshold = model_folder.read_json(folder / model_folder.THRESHOLD_FILE)["threshold"]
     scores = {key: detector.probabilities(images)[:, 0] for key, images in seen.items()}
-    others = negatives.varied_drawings(negatives.UNSEEN_KINDS, digits, NEGATIVES_PER_KIND, seed=0)
+    reported = negatives.UNSEEN_KINDS + negatives.FRESH_KINDS
+    others = negatives.varied_drawings(reported, digits, NEGATIVES_PER_KIND, seed=0)
     other_scores = detector.probabilities(others)[:, 0]
-    kinds = other_scores.reshape(len(negatives.UNSEEN_KINDS), NEGATIVES_PER_KIND)
+    kinds = dict(zip(reported, other_scores.reshape(len(reported), NEGATIVES_PER_KIND), strict=True))
 
     def refused(some):
         return round(float((some < threshold).mean()), 6)
@@ -194,10 +195,8 @@ def _refusals(folder, seen, digits):
         "ordinary": refused(scores[_key({})]),
         "all": refused(drawn),
         "conditions": _by_condition({key: refused(part) for key, part in scores.items()}),
-        "no_digits": {
-            kind.__name__.replace("_", " "): refused(part)
-            for kind, part in zip(negatives.UNSEEN_KINDS, kinds, strict=True)
-        },
+        "no_digits": {kind.__name__.replace("_", " "): refused(part) for kind, part in kinds.items()},
         "all_no_digits": refused(other_scores),
+        "fresh_no_digits": refused(np.concatenate([kinds[kind] for kind in negatives.FRESH_KINDS])),
         "auroc": round(float(roc_auc_score(is_digit, np.concatenate([digit_scores, other_scores]))), 6),
     }

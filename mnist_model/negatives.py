@@ -91,7 +91,7 @@ def letter(rng, digits):
 
 def two_digits(rng, digits):
     """Two digits side by side, touching or not."""
-    return _side_by_side(rng, digits, 2)
+    return _side_by_side(rng, (_any(rng, digits) for _ in range(2)))
 
 
 def crossed_out(rng, digits):
@@ -160,7 +160,7 @@ def greek(rng, digits):
 
 def three_digits(rng, digits):
     """Three digits side by side."""
-    return _side_by_side(rng, digits, 3)
+    return _side_by_side(rng, (_any(rng, digits) for _ in range(3)))
 
 
 def heart(rng, digits):
@@ -211,6 +211,40 @@ def stipple(rng, digits):
     return [np.array([point, point + 0.01]) for point in rng.uniform(-1, 1, (rng.integers(10, 60), 2))]
 
 
+def word(rng, digits):
+    """Two to four letters of the other half side by side."""
+    return _side_by_side(rng, (unseen_letter(rng, digits) for _ in range(rng.integers(2, 5))))
+
+
+def cyrillic(rng, digits):
+    """A Cyrillic letter that Latin does not have and that is like no digit: Д, И, Ф, Ж, Л, П, Ш, Ю, Щ, Я or Ц."""
+    return _glyph(rng.choice(list("DEFHLPQUW^`")), "cyrillic")
+
+
+def sign(rng, digits):
+    """A sign of mathematics (±, Π, Σ, ≠, ℵ, ÷) or of astrology (♓, ☿, ♀, ♆, ♉, ♊, ♍)."""
+    font, signs = (("mathlow", "!:;?wx"), ("astrology", "!$%/[]`"))[rng.integers(2)]
+    return _glyph(rng.choice(list(signs)), font)
+
+
+def stick_figure(rng, digits):
+    """A person of five lines and a round head."""
+    t = np.linspace(0, 2 * np.pi, 30)
+    head = np.stack([0.35 * np.cos(t), 0.35 * np.sin(t) - 1.35], axis=1)
+    hands, feet = rng.uniform(-0.9, 0.2, 2), rng.uniform(0.3, 0.7, 2)
+    lines = [[(0, -1), (0, 0.3)], [(-0.8, hands[0]), (0, -0.5)], [(0, -0.5), (0.8, hands[1])]]
+    return [head, *(np.array(line) for line in [*lines, [(-feet[0], 1.2), (0, 0.3)], [(0, 0.3), (feet[1], 1.2)]])]
+
+
+def flower(rng, digits):
+    """Five to eight petals around a ring, perhaps on a stem."""
+    t = np.linspace(0, 2 * np.pi, 80)
+    petals = 1 + 0.25 * np.cos(rng.integers(5, 9) * t)
+    ring = np.stack([np.cos(t), np.sin(t)], axis=1)
+    stem = np.array([(0, 1), (rng.uniform(-0.3, 0.3), rng.uniform(2, 3.5))])
+    return [ring * petals[:, None], 0.35 * ring[::8], *([stem] if rng.random() < 0.5 else [])]
+
+
 TRAINING_KINDS = (
     scribble,
     zigzag,
@@ -241,6 +275,8 @@ UNSEEN_KINDS = (
     hatching,
     stipple,
 )
+# These came when all was chosen, and nothing was compared on them; on the unseen kinds, detectors were.
+FRESH_KINDS = (word, cyrillic, sign, stick_figure, flower)
 
 
 def draw(kind, rng, digits):
@@ -272,10 +308,10 @@ def _unit(strokes):
     return [2 * (stroke - (low + high) / 2) / max(np.ptp(points, axis=0).max(), 1e-9) for stroke in strokes]
 
 
-def _side_by_side(rng, digits, count):
+def _side_by_side(rng, drawings):
     strokes, right = [], 0.0
-    for _ in range(count):
-        one = _unit(_any(rng, digits))
+    for drawing in drawings:
+        one = _unit(drawing)
         points = np.concatenate(one)
         move = (right - points[:, 0].min(), rng.normal(0, 0.15))
         strokes += [stroke + move for stroke in one]

@@ -57,8 +57,10 @@ def test_preprocessing_is_worth_something(record):
 
 def test_refusals_are_by_kind(record, folder):
     refusals = record["refusals"]
-    assert len(refusals["no_digits"]) == 12
+    assert len(refusals["no_digits"]) == 17
     assert refusals["all_no_digits"] == pytest.approx(np.mean(list(refusals["no_digits"].values())), abs=1e-5)
+    fresh = [refusals["no_digits"][kind] for kind in ("word", "cyrillic", "sign", "stick figure", "flower")]
+    assert refusals["fresh_no_digits"] == pytest.approx(np.mean(fresh), abs=1e-5)
     assert refusals["threshold"] == json.loads((folder / "detector.json").read_text())["threshold"]
     assert 0.3 < refusals["auroc"] <= 1
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from mnist_model import negatives
-from mnist_model.negatives import TRAINING_KINDS, UNSEEN_KINDS
+from mnist_model.negatives import FRESH_KINDS, TRAINING_KINDS, UNSEEN_KINDS
 
 
-@pytest.mark.parametrize("kind", TRAINING_KINDS + UNSEEN_KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", TRAINING_KINDS + UNSEEN_KINDS + FRESH_KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_is_drawn_in_many_ways(kind, pen_digits):
     images = negatives.varied_drawings([kind], pen_digits, 20, seed=0)
     assert images.shape == (20, 28, 28)
@@ -14,7 +14,7 @@ def test_every_kind_is_drawn_in_many_ways(kind, pen_digits):
 
 
 def test_what_is_reported_on_was_not_trained_on():
-    assert not set(TRAINING_KINDS) & set(UNSEEN_KINDS)
+    assert not set(TRAINING_KINDS) & set(UNSEEN_KINDS + FRESH_KINDS)
     assert not set(negatives.TRAINING_LETTERS.lower()) & set(negatives.UNSEEN_LETTERS.lower())
     assert not set(negatives.TRAINING_FONTS) & set(negatives.UNSEEN_FONTS)
 
