@@ -67,7 +67,6 @@ SKETCH = TrainConfig(
     shift=1.5,
     elastic=0.55,
     thickness=0.4,
-    unaugmented=0.12,
     ink=24,
     ink_ones=2,
     ink_sevens=1,

@@ -24,7 +24,6 @@ PARTS = {
     "affine changes": AFFINE,
     "elastic bending": {"elastic": 0.0},
     "stroke thickness": {"thickness": 0.0},
-    "last epochs without augmentation": {"unaugmented": 0.0},
     "dropout": {"network": {"dropout": 0.0}},
     "cosine schedule": {"schedule": "constant", "learning_rate": 0.001},
     "bfloat16": {"precision": "float32"},
