@@ -72,6 +72,7 @@ REFUSAL_ROWS = {
     "*refused*, of MNIST's test digits": (lambda refusals: refusals["mnist_test"], "≤ 0.50"),
     "*refused*, of drawn digits, all conditions": (lambda refusals: refusals["all"], "≤ 0.50"),
     "*refused*, of what is no digit, all kinds": (lambda refusals: refusals["all_no_digits"], "≥ 95.00"),
+    "*refused*, of the kinds on which nothing was chosen": (lambda refusals: refusals["fresh_no_digits"], "≥ 95.00"),
     "*refused*, of the kind most like digits": (lambda refusals: min(refusals["no_digits"].values()), ""),
     "*AUROC* of the two, %": (lambda refusals: refusals["auroc"], "≥ 99.00"),
 }
