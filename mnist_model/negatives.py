@@ -132,10 +132,8 @@ def pieces(rng, digits):
 
 def ringed(rng, digits):
     """A closed line with something in it: a few dots or dashes, a cross, a piece of a digit."""
-    t = np.linspace(0, 2 * np.pi, 30)
-    ring = np.stack([np.cos(t), np.sin(t)], axis=1)
     inside = [dots, dash, cross, pieces][rng.integers(4)](rng, digits)
-    return [ring, *[stroke * rng.uniform(0.3, 0.6) for stroke in _unit(inside)]]
+    return [_circle(30), *[stroke * rng.uniform(0.3, 0.6) for stroke in _unit(inside)]]
 
 
 def unseen_letter(rng, digits):
@@ -179,8 +177,7 @@ def house(rng, digits):
 
 def face(rng, digits):
     """A smiling, or a sad, face."""
-    t = np.linspace(0, 2 * np.pi, 30)
-    circle = np.stack([np.cos(t), np.sin(t)], axis=1)
+    circle = _circle(30)
     smile = np.linspace(0.3, np.pi - 0.3, 10)
     mouth = np.stack([0.55 * np.cos(smile), 0.1 + 0.45 * np.sin(smile)], axis=1) * (1, rng.choice([1, 0.2]))
     eyes = [0.05 * circle[::5] + (x, -0.3) for x in (-0.35, 0.35)]
@@ -229,18 +226,17 @@ def sign(rng, digits):
 
 def stick_figure(rng, digits):
     """A person of five lines and a round head."""
-    t = np.linspace(0, 2 * np.pi, 30)
-    head = np.stack([0.35 * np.cos(t), 0.35 * np.sin(t) - 1.35], axis=1)
+    head = 0.35 * _circle(30) + (0, -1.35)
     hands, feet = rng.uniform(-0.9, 0.2, 2), rng.uniform(0.3, 0.7, 2)
-    lines = [[(0, -1), (0, 0.3)], [(-0.8, hands[0]), (0, -0.5)], [(0, -0.5), (0.8, hands[1])]]
-    return [head, *(np.array(line) for line in [*lines, [(-feet[0], 1.2), (0, 0.3)], [(0, 0.3), (feet[1], 1.2)]])]
+    arms = [(-0.8, hands[0]), (0, -0.5)], [(0, -0.5), (0.8, hands[1])]
+    legs = [(-feet[0], 1.2), (0, 0.3)], [(0, 0.3), (feet[1], 1.2)]
+    return [head, *map(np.array, [[(0, -1), (0, 0.3)], *arms, *legs])]
 
 
 def flower(rng, digits):
     """Five to eight petals around a ring, perhaps on a stem."""
-    t = np.linspace(0, 2 * np.pi, 80)
-    petals = 1 + 0.25 * np.cos(rng.integers(5, 9) * t)
-    ring = np.stack([np.cos(t), np.sin(t)], axis=1)
+    ring = _circle(80)
+    petals = 1 + 0.25 * np.cos(rng.integers(5, 9) * np.linspace(0, 2 * np.pi, 80))
     stem = np.array([(0, 1), (rng.uniform(-0.3, 0.3), rng.uniform(2, 3.5))])
     return [ring * petals[:, None], 0.35 * ring[::8], *([stem] if rng.random() < 0.5 else [])]
 
@@ -295,6 +291,11 @@ def _dense(points):
     """Put points between those of a line, for an unsteady hand to move."""
     along = np.linspace(0, len(points) - 1, 8 * (len(points) - 1) + 1) if len(points) < 20 else np.arange(len(points))
     return np.stack([np.interp(along, np.arange(len(points)), column) for column in points.T], axis=1)
+
+
+def _circle(points):
+    t = np.linspace(0, 2 * np.pi, points)
+    return np.stack([np.cos(t), np.sin(t)], axis=1)
 
 
 def _any(rng, digits):
