@@ -1,7 +1,8 @@
 """What a person starts from the command line, each as `python -m scripts.NAME`; `--help` tells its options.
 
 A script parses, calls the package and prints. What needs TensorFlow it imports in `main`, so that where TensorFlow is
-not installed it can say so.
+not installed it can say so; after parsing, so that `--help` and mistakes are answered at once. Only `train` imports
+before: the models' settings are its options.
 """
 
 import os

@@ -35,10 +35,6 @@ PARTS = {
 
 
 def main(argv=None):
-    from mnist_model import data, ink, model_folder, training
-    from mnist_model.evaluation import is_right
-    from mnist_model.models import SKETCH
-
     parser = argparse.ArgumentParser(
         prog="python -m scripts.ablate",
         description="Train the flagship's recipe with one part left out at a time, and measure what that costs.",
@@ -52,6 +48,11 @@ def main(argv=None):
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     arguments = parser.parse_args(argv)
+
+    from mnist_model import data, ink, model_folder, training
+    from mnist_model.evaluation import is_right
+    from mnist_model.models import SKETCH
+
     images, labels = data.load_train(arguments.data)
     writers = ink.split(ink.load(arguments.pendigits))
     tests = {

@@ -4,13 +4,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from mnist_model.errors import InputError
 from scripts import run
 
 
 def main(argv=None):
-    from mnist_model import hub, space
-    from mnist_model.errors import InputError
-
     parser = argparse.ArgumentParser(
         prog="python -m scripts.deploy_space",
         description="Create or update a Space on the Hub that serves the page with a published model.",
@@ -23,6 +21,9 @@ def main(argv=None):
     parser.add_argument("--private", action="store_true", help="make the Space private, if it is made")
     parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write what would go up to this new folder")
     arguments = parser.parse_args(argv)
+
+    from mnist_model import hub, space
+
     sha, private = hub.find(arguments.model, arguments.revision)
     if arguments.dry_run:
         space.prepare(arguments.dry_run, arguments.model, sha, private)

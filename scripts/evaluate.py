@@ -10,8 +10,6 @@ from scripts import run
 
 
 def main(argv=None):
-    from mnist_model import data, drawn, evaluation, ink
-
     parser = argparse.ArgumentParser(
         prog="python -m scripts.evaluate",
         description="Measure a model folder on MNIST's test set, into its metrics.json; of two, tell how they differ.",
@@ -27,6 +25,9 @@ def main(argv=None):
         parser.error("--drawn measures one folder")
     if arguments.twin and not arguments.drawn:
         parser.error("--twin is for --drawn")
+
+    from mnist_model import data, drawn, evaluation, ink
+
     images, labels = data.load_test(arguments.data)
     pen_digits = ink.load(arguments.pendigits) if arguments.drawn else ()
     folders = [folder for folder in (arguments.folder, arguments.other) if folder]

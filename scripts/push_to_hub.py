@@ -8,8 +8,6 @@ from scripts import run
 
 
 def main(argv=None):
-    from mnist_model import card, hub
-
     parser = argparse.ArgumentParser(
         prog="python -m scripts.push_to_hub",
         description="Publish a model folder on the Hub, with a model card, as one commit.",
@@ -20,6 +18,9 @@ def main(argv=None):
     parser.add_argument("--revision", metavar="TAG", help="tag the commit, such as v1.0, and pin it in the card")
     parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write what would be published to this new folder")
     arguments = parser.parse_args(argv)
+
+    from mnist_model import card, hub
+
     if arguments.dry_run:
         card.prepare(arguments.folder, arguments.dry_run, arguments.repo_id, arguments.revision)
         print(f"{arguments.dry_run}: what would be published as {arguments.repo_id}")

@@ -7,8 +7,6 @@ from scripts import run
 
 
 def main(argv=None):
-    from mnist_model import data, ink, model_folder, training
-
     parser = argparse.ArgumentParser(
         prog="python -m scripts.train_detector",
         description="Train anew what tells a digit from what is none, and leave the network that reads as it is.",
@@ -18,6 +16,9 @@ def main(argv=None):
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     arguments = parser.parse_args(argv)
+
+    from mnist_model import data, ink, model_folder, training
+
     # Before anything is downloaded.
     model_folder.find(arguments.folder, model_folder.TRAINING_FILE)
     model_folder.refuse_existing(arguments.new)

@@ -10,8 +10,6 @@ from scripts import run
 
 
 def main(argv=None):
-    from mnist_model import data, tuning
-
     parser = argparse.ArgumentParser(
         prog="python -m scripts.tune",
         description="Search for better settings of the cnn. A study that was stopped goes on with the same line.",
@@ -47,6 +45,8 @@ def main(argv=None):
     for name in ("trials", "epochs", "max_parameters", "grace"):
         if getattr(arguments, name) < 1:
             parser.error(f"Expected --{name.replace('_', '-')} of at least 1. Received: {getattr(arguments, name)}")
+
+    from mnist_model import data, tuning
 
     images, labels = data.load_train(arguments.data)
     folder = arguments.out / arguments.name
