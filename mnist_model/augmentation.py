@@ -76,11 +76,14 @@ class AugmentedBatches:
         return -(-len(self._order) // self.batch_size)
 
     def __getitem__(self, index):
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        chosen = self._chosen(index)
         images = self.images[chosen].astype(np.float32)
         if self.augmented_epochs is None or self.epoch < self.augmented_epochs:
             images = self._varied(images, np.random.default_rng((self.seed, self.epoch, index)))
         return images[..., np.newaxis], self.labels[chosen]
+
+    def _chosen(self, index):
+        return self._order[index * self.batch_size : (index + 1) * self.batch_size]
 
     def _varied(self, images, rng):
         if any(self.affine.values()) or self.elastic:
@@ -98,10 +101,17 @@ class AugmentedBatches:
         It does not tune itself, as what Keras makes of arrays and of its own PyDataset would: in TensorFlow 2.21 the
         thread that does so may miss the call to end, and the next epoch begins up to a minute late.
         """
-        signature = tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in self[0])
-        batches = tf.data.Dataset.from_generator(
-            lambda: map(self.__getitem__, range(len(self))), output_signature=signature
-        )
+        if any(self.affine.values()) or self.elastic or self.thickness:
+            signature = tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in self[0])
+            batches = tf.data.Dataset.from_generator(
+                lambda: map(self.__getitem__, range(len(self))), output_signature=signature
+            )
+        else:
+            # TensorFlow holds the images, as what little Python does is much beside a small net's step.
+            images, labels = tf.constant(self.images[..., np.newaxis]), tf.constant(self.labels)
+            batches = tf.data.Dataset.from_generator(
+                lambda: map(self._chosen, range(len(self))), output_signature=tf.TensorSpec([None], tf.int64)
+            ).map(lambda chosen: (tf.cast(tf.gather(images, chosen), tf.float32), tf.gather(labels, chosen)))
         options = tf.data.Options()
         options.autotune.enabled = False
         return batches.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(2).with_options(options)

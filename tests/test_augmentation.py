@@ -58,14 +58,16 @@ def test_batches_follow_from_seed_epoch_and_index_alone():
     assert not np.array_equal(first[2][1], second[2][1])
 
 
-def test_the_dataset_gives_the_batches_of_the_epoch_then_set_and_does_not_tune_itself():
-    varied = batches(rotation=10)
-    dataset = varied.dataset()
-    assert dataset.cardinality() == len(varied) == 4
-    for varied.epoch in (0, 1):
+@pytest.mark.parametrize("limits", [{}, {"rotation": 10}, {"elastic": 0.5}, {"thickness": 0.4}])
+def test_the_dataset_gives_the_batches_of_the_epoch_then_set_and_does_not_tune_itself(limits):
+    expected = batches(**limits)
+    dataset = expected.dataset()
+    assert dataset.cardinality() == len(expected) == 4
+    for expected.epoch in (0, 1):
         for i, (images, labels) in enumerate(dataset.as_numpy_iterator()):
-            assert np.array_equal(images, varied[i][0])
-            assert np.array_equal(labels, varied[i][1])
+            assert images.dtype == np.float32
+            assert np.array_equal(images, expected[i][0])
+            assert np.array_equal(labels, expected[i][1])
     assert dataset.options().autotune.enabled is False
 
 
