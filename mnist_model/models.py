@@ -7,6 +7,7 @@ import functools
 import inspect
 
 import keras
+import numpy as np
 from keras import layers
 
 from mnist_model.config import TrainConfig
@@ -293,3 +294,7 @@ def compile_model(model, config, steps_per_epoch):
         jit_compile=False,  # on a CPU, XLA makes small nets 1.5 times slower
         steps_per_execution=16,  # a small net's step takes no longer than Python's way to the next
     )
+    # Else Keras makes the variables of both while it traces the first step, and must trace it again.
+    model.optimizer.build(model.trainable_variables)
+    label = np.zeros((1, 10) if config.loss == "categorical_crossentropy" else 1)
+    model.compute_metrics(None, label, np.zeros((1, 10)))

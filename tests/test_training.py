@@ -65,6 +65,15 @@ def test_the_network_of_the_cnn_is_a_setting():
     assert [layer.units for layer in layers(conv_layers=1, dense_layers=2, neurons=20)[1:]] == [20, 20, 10]
 
 
+@pytest.mark.parametrize("model", ["quick", "cnn-classic"])  # labels as integers, and one for each digit
+def test_a_step_is_traced_once(model, digits, monkeypatch):
+    traced = []
+    step = keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda *args: traced.append(model) or step(*args))
+    training.fit(dataclasses.replace(CONFIGS[model], epochs=1), *digits, verbose=0)
+    assert traced == [model]
+
+
 @pytest.mark.parametrize(
     ("optimizer", "learning_rate", "loss"),
     [("rmsprop", 1e-3, "categorical_crossentropy"), ("sgd", 0.05, "sparse_categorical_crossentropy")],
