@@ -151,15 +151,16 @@ CNN = TrainConfig(
 )
 
 
-def quick(stem=12, filters=(32,)):
-    """For much within seconds: nearly all of it works on a ninth of the pixels, or less (7k parameters).
+def quick(stem=16, filters=(64,)):
+    """For much within seconds: nearly all of it works on a twentieth of the pixels, or less (12k parameters).
 
     Args:
-        stem: filters of the 5×5 convolution that is pooled to a ninth.
-        filters: of each 3×3 convolution behind it, of which the middle one is pooled to a quarter.
+        stem: filters of the 6×6 convolution that moves by two pixels, and is pooled to 6×6 places.
+        filters: of each 3×3 convolution behind it, of which the middle one is pooled to 2×2.
     """
+    # Without batch normalisation, as of so many values it would take longer than it helps.
+    hidden = [layers.Conv2D(stem, 6, strides=2), layers.MaxPooling2D(), layers.ReLU()]
     middle = len(filters) // 2
-    hidden = _convolution(stem, 5, pool=3, padding="valid")
     for i, each in enumerate(filters):
         hidden += _convolution(each, 3, pool=2, padding="valid") if i == middle else _convolution(each, 3)
     return _network("quick", *hidden, layers.Flatten())

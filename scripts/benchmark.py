@@ -337,8 +337,8 @@ def fitting(rounds):
 
 
 LARGER = {
-    "network": {"stem": 16, "filters": (48, 64, 64)},
-    "epochs": 5,
+    "network": {"stem": 32, "filters": (48, 64, 96)},
+    "epochs": 8,
     "rotation": 10.0,
     "zoom": 0.1,
     "shear": 0.15,
