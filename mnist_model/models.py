@@ -151,15 +151,18 @@ CNN = TrainConfig(
 )
 
 
-def quick(stem=16, filters=(64,)):
+def quick(stem=16, size=6, strides=2, pool=2, filters=(64,)):
     """For much within seconds: nearly all of it works on a twentieth of the pixels, or less (12k parameters).
 
     Args:
-        stem: filters of the 6×6 convolution that moves by two pixels, and is pooled to 6×6 places.
-        filters: of each 3×3 convolution behind it, of which the middle one is pooled to 2×2.
+        stem: filters of the first convolution.
+        size: of its square of pixels.
+        strides: by how many pixels that moves.
+        pool: what it is pooled by.
+        filters: of each 3×3 convolution behind it, of which the middle one is pooled by 2.
     """
     # Without batch normalisation, as of so many values it would take longer than it helps.
-    hidden = [layers.Conv2D(stem, 6, strides=2), layers.MaxPooling2D(), layers.ReLU()]
+    hidden = [layers.Conv2D(stem, size, strides=strides), layers.MaxPooling2D(pool), layers.ReLU()]
     middle = len(filters) // 2
     for i, each in enumerate(filters):
         hidden += _convolution(each, 3, pool=2, padding="valid") if i == middle else _convolution(each, 3)

@@ -337,7 +337,7 @@ def fitting(rounds):
 
 
 LARGER = {
-    "network": {"stem": 32, "filters": (48, 64, 96)},
+    "network": {"size": 5, "strides": 1, "pool": 3, "filters": (48, 64, 64)},
     "epochs": 8,
     "rotation": 10.0,
     "zoom": 0.1,
