@@ -134,12 +134,11 @@ def ablation_table():
     runs = collections.defaultdict(list)
     for record in model_folder.read_json(ablate.RECORD):
         runs[record["without"]].append(record)
-    lines = ["| without | MNIST test, % | held-out writers, % | seconds | seeds |", "|---|--:|--:|--:|--:|"]
+    lines = ["| without | MNIST test, % | held-out writers, % | seeds |", "|---|--:|--:|--:|"]
     for part in filter(runs.get, ablate.PARTS):
         cells = [part]
         for name in ("mnist_test", "held_out_writers"):
             cells.append(_mean_and_spread([100 * record["accuracy"][name] for record in runs[part]], 2))
-        cells.append(_mean_and_spread([record["seconds"] for record in runs[part]], 0))
         lines.append(f"| {' | '.join([*cells, str(len(runs[part]))])} |")
     return "\n".join(lines) + "\n"
 

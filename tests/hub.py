@@ -177,6 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers the requests of one connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer goes out in two parts, and the second waits for nothing
     hub: Hub
 
     def log_message(self, *_):

@@ -8,6 +8,7 @@ from mnist_model import ink, model_folder, training
 from scripts import ablate, results
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:These are not the canonical MNIST")
 def test_each_run_is_made_once_and_the_records_become_a_table(small_npz, pen_digits, tmp_path, monkeypatch):
     monkeypatch.setattr(ablate, "RECORD", tmp_path / "ablation.json")

@@ -55,6 +55,7 @@ def test_drawing_with_a_finger_does_not_scroll_the_page(open_page):
     assert visitor.page.evaluate("scrollY") == 0
 
 
+@pytest.mark.slow
 def test_the_keyboard_takes_back_and_clears(open_page):
     visitor = open_page()
     visitor.draw(place(strokes(1), height=60, left=30, top=20))
@@ -96,7 +97,7 @@ def test_the_page_says_what_is_served_and_asks_nothing_of_other_hosts(open_page,
     assert not foreign
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("width", [360, 390, 768, 1280])
 def test_nothing_sticks_out_at_any_width(open_page, width, scheme):
     visitor = open_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
@@ -228,6 +229,7 @@ def test_a_wrong_model_folder_is_one_line_at_start(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_model_of_the_hub_is_served_and_the_page_says_which(published, open_page, capfd):
     model = {"MODEL_ID": "me/digits", "MODEL_REVISION": "v1", "HF_TOKEN": "hf_me"}
     with serving(["app.py"], model) as (_, url):
@@ -251,8 +253,14 @@ def test_without_the_hub_the_page_serves_the_bundled_model_and_says_so(capfd):
     ("settings", "message"),
     [
         ({"MODEL_ID": "me/no-such"}, "Expected a model folder, or a model on the Hub, with a token"),
-        ({"MODEL_ID": "me/digits", "MODEL_REVISION": "v2"}, "Expected a branch, tag or commit of me/digits. "),
-        ({"MODEL_ID": "me/digits", "HF_TOKEN": "hf_unknown"}, "Expected a token of the Hub"),
+        pytest.param(
+            {"MODEL_ID": "me/digits", "MODEL_REVISION": "v2"},
+            "Expected a branch, tag or commit of me/digits. ",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"MODEL_ID": "me/digits", "HF_TOKEN": "hf_unknown"}, "Expected a token of the Hub", marks=pytest.mark.slow
+        ),
     ],
     ids=["id", "revision", "token"],
 )

@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from mnist_model import detector, ink, negatives
+from mnist_model.models import DIGIT_OR_NOT
 
 
 @pytest.fixture(scope="module")
@@ -10,7 +13,9 @@ def trained(pen_digits):
     training = ink.split(pen_digits)[0]
     images, labels = ink.varied_drawings(training, 5, seed=0)
     others = negatives.varied_drawings(negatives.TRAINING_KINDS, training, 40, seed=0)
-    return detector.fit(images, labels, others, seed=0, verbose=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detector, "DIGIT_OR_NOT", dataclasses.replace(DIGIT_OR_NOT, epochs=6))
+        return detector.fit(images, labels, others, seed=0, verbose=0)
 
 
 def test_what_is_no_digit_scores_lower_than_digits_also_of_kinds_and_writers_not_trained_on(trained, pen_digits):

@@ -27,11 +27,13 @@ def record(folder, small_model, pen_digits, test_set):
         return drawn.evaluate(folder, small_model, pen_digits[::6], *test_set)
 
 
+@pytest.mark.slow
 def test_it_measures_on_writers_that_were_not_trained_on(record):
     assert record["writers"] == [5, 10, 15, 20, 25, 30]
     assert (record["digits"], record["photographs"]) == (10, 4)
 
 
+@pytest.mark.slow
 def test_every_condition_is_measured_with_every_system(record):
     assert list(record["systems"]) == ["this model", "trained on MNIST alone", "the same, canvas shrunk to 28×28"]
     for system in record["systems"].values():
@@ -48,6 +50,7 @@ def test_every_condition_is_measured_with_every_system(record):
         assert 0 <= system["ordinary"]["expected_calibration_error"] <= 1
 
 
+@pytest.mark.slow
 def test_preprocessing_is_worth_something(record):
     systems = record["systems"]
     alone, shrunk = systems["trained on MNIST alone"], systems["the same, canvas shrunk to 28×28"]
@@ -55,6 +58,7 @@ def test_preprocessing_is_worth_something(record):
     assert alone["mnist_test"] == shrunk["mnist_test"]
 
 
+@pytest.mark.slow
 def test_refusals_are_by_kind(record, folder):
     refusals = record["refusals"]
     assert len(refusals["no_digits"]) == 17
@@ -65,6 +69,7 @@ def test_refusals_are_by_kind(record, folder):
     assert 0.3 < refusals["auroc"] <= 1
 
 
+@pytest.mark.slow
 def test_the_record_and_its_picture_lie_in_the_folder_and_outlive_another_evaluation(record, folder, test_set):
     assert (folder / "drawn.png").stat().st_size > 10_000
     assert json.loads((folder / "metrics.json").read_text())["drawn"] == record
@@ -72,6 +77,7 @@ def test_the_record_and_its_picture_lie_in_the_folder_and_outlive_another_evalua
     assert evaluation.evaluate(folder, *test_set)[0]["drawn"] == record
 
 
+@pytest.mark.slow
 def test_the_record_of_other_files_is_dropped(record, folder, test_set, tmp_path):
     other = shutil.copytree(folder, tmp_path / "other")
     (other / "detector.json").write_text('{"threshold": 0.5}')

@@ -64,6 +64,7 @@ def test_evaluate_gives_the_same_figures_again(small_model, small_npz, tmp_path,
     assert model_folder.read_json(folder / "metrics.json") == metrics
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:These are not the canonical MNIST")
 def test_evaluate_tells_how_two_models_differ(small_model, small_npz, tmp_path, capsys):
     first = shutil.copytree(small_model, tmp_path / "first")

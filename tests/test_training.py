@@ -17,7 +17,7 @@ from mnist_model.inference import LiteRTModel
 from mnist_model.models import CNN, CONFIGS, DIGIT_OR_NOT, MODELS, SKETCH, build_model
 from scripts.pages import ROOT
 
-SHORT = dataclasses.replace(CNN, epochs=2)
+SHORT = dataclasses.replace(CNN, epochs=2, network={"filters": 8, "conv_layers": 3})
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,7 @@ def test_the_flagship_is_trained_on_ink_and_gets_a_detector(small_flagship):
     assert answers.shape == (3, 1)
 
 
+@pytest.mark.slow
 def test_a_detector_trained_anew_by_the_same_settings_is_the_same(
     small_flagship, digits, pen_digits, tmp_path, monkeypatch
 ):
