@@ -19,9 +19,14 @@ TRAINING_PACKAGES = {
 
 
 def run(main):
-    """Call `main` and exit with its status; a person's mistake is one line and status 1, Ctrl-C status 130."""
+    """Call `main` and exit with its status; a person's mistake is one line and status 1, Ctrl-C status 130.
+
+    Where nobody reads on, as after `| head`, it ends without a word, with the 141 of other programs.
+    """
     try:
-        sys.exit(main())
+        status = main()
+        sys.stdout.flush()
+        sys.exit(status)
     except InputError as error:
         sys.exit(f"error: {error}")
     except ModuleNotFoundError as error:
@@ -34,3 +39,7 @@ def run(main):
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        # At its end Python writes what is left, which must go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

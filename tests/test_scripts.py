@@ -115,6 +115,14 @@ def test_a_mistake_is_one_line_and_a_status(script, line, message, tmp_path, sma
     assert "\n" not in end.value.code
 
 
+def test_where_nobody_reads_on_it_ends_without_a_word(pictures):
+    command = [sys.executable, "-m", "scripts.predict", pictures[0]]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert "Error" not in process.stderr.read()
+    assert process.returncode == 141
+
+
 def test_training_without_tensorflow_says_what_to_install():
     code = "import sys; sys.modules['tensorflow'] = None; from scripts import run, train; run(train.main)"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
