@@ -114,13 +114,16 @@ def provenance(*packages):
 
 
 def _git_commit():
-    """Return the commit of this source, with "+changes" behind it if files differ from it; None outside a checkout."""
+    """Return the commit of this source, with "+changes" behind it if files differ from it; None outside a checkout.
+
+    Those of docs/ may: scripts write their records there, and a long one is run many times before they are committed.
+    """
 
     def git(*arguments):
         command = ["git", "-C", str(Path(__file__).parent), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", ":/", ":!/docs") else "")
     except (OSError, subprocess.CalledProcessError):
         return None

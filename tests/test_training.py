@@ -229,6 +229,22 @@ def test_a_run_that_ended_before_its_export_only_exports(tmp_path, digits, monke
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+def test_a_record_says_whether_the_source_was_changed(tmp_path, monkeypatch):
+    source = tmp_path / "mnist_model" / "model_folder.py"
+    source.parent.mkdir()
+    (tmp_path / "docs").mkdir()
+    monkeypatch.setattr(model_folder, "__file__", str(source))
+    source.write_text("committed")
+    for line in ("init -q", "add .", "-c user.name=me -c user.email=me@localhost commit -q -m source"):
+        subprocess.run(["git", "-C", str(tmp_path), *line.split()], check=True)
+
+    (tmp_path / "docs" / "record.json").write_text("{}")
+    commit = model_folder.provenance()["git_commit"]
+    assert re.fullmatch("[0-9a-f]{40}", commit)
+    source.write_text("changed")
+    assert model_folder.provenance()["git_commit"] == f"{commit}+changes"
+
+
 def test_a_folder_that_fails_half_way_is_not_left(tmp_path):
     def fill():
         with model_folder.new_folder(tmp_path / "model") as folder:
