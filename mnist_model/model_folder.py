@@ -116,7 +116,7 @@ def provenance(*packages):
 def _git_commit():
     """Return the commit of this source, with "+changes" behind it if files differ from it; None outside a checkout.
 
-    Those of docs/ may: scripts write their records there, and a long one is run many times before they are committed.
+    Those of docs/ may differ: scripts write their records there, and a long one is run often before they are committed.
     """
 
     def git(*arguments):
