@@ -103,7 +103,7 @@ ON_LOAD = """
   const button = (name) => pad.querySelector(`button[aria-label="${name}"]`);
   const prepare = () => {
     if (button('Brush') && !button('Brush Size') && !button('Eraser Size')) button('Brush').click();
-    const canvas = pad.querySelector('canvas');
+    const canvas = pad.querySelector('.pixi-target canvas');  // another, unseen, is for cropping
     if (canvas && !canvas.hasAttribute('role')) {
       canvas.setAttribute('role', 'img');
       canvas.setAttribute('aria-label', 'Drawing pad: draw one digit from 0 to 9 with the mouse, a finger or a pen');

@@ -55,6 +55,12 @@ def test_drawing_with_a_finger_does_not_scroll_the_page(open_page):
     assert visitor.page.evaluate("scrollY") == 0
 
 
+def test_a_screen_reader_finds_one_drawing_pad(open_page):
+    page = open_page().page
+    expect(page.get_by_role("img", name="Drawing pad")).to_have_count(1)
+    expect(page.locator("#pad .pixi-target").get_by_role("img", name="Drawing pad")).to_be_visible()
+
+
 @pytest.mark.slow
 def test_the_keyboard_takes_back_and_clears(open_page):
     visitor = open_page()
