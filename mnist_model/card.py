@@ -66,7 +66,14 @@ DRAWN_ROWS = {
         lambda system: system["mnist_test"]["expected_calibration_error"],
         "≤ 0.50",
     ),
-    "*calibration error*, drawn": (lambda system: system["ordinary"]["expected_calibration_error"], "≤ 0.50"),
+    "*calibration error*, drawn, ordinary brush and size": (
+        lambda system: system["ordinary"]["expected_calibration_error"],
+        "≤ 0.50",
+    ),
+    "*calibration error*, drawn, all conditions": (
+        lambda system: system["all"]["expected_calibration_error"],
+        "≤ 0.50",
+    ),
 }
 REFUSAL_ROWS = {
     "*refused*, of MNIST's test digits": (lambda refusals: refusals["mnist_test"], "≤ 0.50"),
