@@ -276,7 +276,7 @@ def _stroke(tab):
     tab.wait_for_timeout(500)  # our page takes up the brush itself
     if not tab.locator('#pad button[aria-label="Brush Size"]').count():
         tab.click('#pad button[aria-label="Brush"]')
-    box = tab.locator("#pad canvas").first.bounding_box()
+    box = tab.locator("#pad .pixi-target canvas").bounding_box()
     x, y, side = box["x"] + box["width"] / 2, box["y"] + box["height"] / 4, box["height"] / 2
     tab.evaluate(WATCH)
     tab.mouse.move(x, y)
