@@ -23,7 +23,7 @@ from PIL import Image
 
 from mnist_model import DigitClassifier, model_folder
 from mnist_model.errors import InputError, UnreachableError
-from mnist_model.preprocessing import PictureError
+from mnist_model.reading.preprocessing import PictureError
 
 CANVAS = 400  # side of the pad's canvas, in pixels: more looks smoother, and makes every answer wait longer
 BRUSH_RADIUS = 12
@@ -40,102 +40,10 @@ THEME = gr.themes.Soft(
     font_mono=["Menlo", "Consolas", "monospace"],
 )
 
-CSS = """
-.gradio-container { width: 100%; max-width: 1000px !important; margin: auto; }
-.gradio-container { --quiet: var(--neutral-600); }
-.dark .gradio-container, .gradio-container.dark { --quiet: var(--neutral-400); }
-#title h1 { margin-bottom: 0; }
-#keys { color: var(--quiet); font-size: 0.9rem; text-align: center; }
-@media (hover: none) { #keys { display: none; } }
-footer .divider { display: none; }
-
-/* The pad: a sheet of paper that fills its frame and keeps the finger from scrolling the page. The Sketchpad leaves 30
-   pixels around its sheet, which are cut off here, and lays its tools on it, which go below. Of these stay brush, its
-   size, eraser, undo and redo; a digit needs no colours, zoom or pan, and for clearing there is the button. */
-#pad { height: auto !important; overflow: hidden !important; padding: 0; background: var(--background-fill-secondary); }
-#pad { box-shadow: 0 0 0 1px var(--border-color-primary); }
-#pad .image-container { height: auto; padding-bottom: 48px; }
-#pad .pixi-target { position: relative; width: calc(100% + 60px); height: auto; aspect-ratio: 1; }
-#pad .pixi-target { margin: -30px; clip-path: inset(30px); }
-#pad canvas { touch-action: none; }
-#pad .toolbar-wrap, #pad .top-panel { position: absolute; top: auto; bottom: 6px; width: auto; }
-#pad .toolbar-wrap { left: 6px; right: auto; }
-#pad .top-panel { left: auto; right: 6px; }
-#pad .toolbar-wrap, #pad .top-panel, #pad .half-container {
-  flex-direction: row; gap: 4px; border: 0; padding: 0; background: none; box-shadow: none;
-}
-#pad button { width: 40px; height: 36px; margin: 0; display: grid; place-items: center; background: none; }
-#pad button::after { display: none; }
-#pad .half-container { position: static; }
-#pad .size_picker { left: 0; top: auto; bottom: 40px; transform: none; }
-#pad [aria-label="Color"], #pad [aria-label="Clear canvas"], #pad [aria-label="Pan"], #pad [aria-label="Zoom in"],
-#pad [aria-label="Zoom out"], #pad .zoom-number, #pad .separator { display: none !important; }
-
-#answer { text-align: center; min-height: 8.5rem; display: grid; align-content: center; }
-#answer [data-testid="status-tracker"], #bars [data-testid="status-tracker"], #seen [data-testid="status-tracker"] {
-  display: none; /* invisible as it is, its seconds would still be read out and copied as part of the answer */
-}
-#answer .digit { font-size: 6rem; line-height: 1; font-weight: 700; color: var(--primary-600); }
-#answer .words { color: var(--quiet); font-size: 1.05rem; }
-.dark #answer .digit { color: var(--primary-400); }
-
-#bars ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 0.25rem; }
-#bars li { display: grid; grid-template-columns: 1.2rem 1fr 4.5rem; gap: 0.6rem; align-items: center; }
-#bars li { font-variant-numeric: tabular-nums; color: var(--body-text-color); }
-#bars .track { height: 0.8rem; border-radius: 0.4rem; background: var(--neutral-200); overflow: hidden; }
-.dark #bars .track { background: var(--neutral-700); }
-#bars .fill { height: 100%; border-radius: 0.4rem; background: var(--neutral-400); }
-#bars .first .fill { background: var(--primary-500); }
-#bars .first { font-weight: 700; }
-#bars .percent { text-align: right; }
-
-#seen figure { margin: 0; display: flex; gap: 0.8rem; align-items: center; }
-#seen img { width: 84px; height: 84px; image-rendering: pixelated; border-radius: 6px; }
-#seen figcaption { color: var(--quiet); font-size: 0.9rem; }
-#served { color: var(--quiet); text-align: center; }
-"""
-
-# A fresh Sketchpad has no tool in hand, and has none again after each clearing: take up the brush whenever that is so.
-# The keys: the Sketchpad knows none of its own.
-ON_LOAD = """
-() => {
-  const pad = document.querySelector('#pad');
-  const button = (name) => pad.querySelector(`button[aria-label="${name}"]`);
-  const prepare = () => {
-    if (button('Brush') && !button('Brush Size') && !button('Eraser Size')) button('Brush').click();
-    const canvas = pad.querySelector('.pixi-target canvas');  // another, unseen, is for cropping
-    if (canvas && !canvas.hasAttribute('role')) {
-      canvas.setAttribute('role', 'img');
-      canvas.setAttribute('aria-label', 'Drawing pad: draw one digit from 0 to 9 with the mouse, a finger or a pen');
-    }
-  };
-  new MutationObserver(prepare).observe(pad, { childList: true, subtree: true, attributes: true });
-  prepare();
-  document.addEventListener('keydown', (event) => {
-    if (event.target.closest('input, textarea, [contenteditable]')) return;
-    const key = event.key.toLowerCase();
-    const press = (name) => { button(name)?.click(); event.preventDefault(); };
-    if ((event.ctrlKey || event.metaKey) && key === 'z') press(event.shiftKey ? 'Redo' : 'Undo');
-    else if ((event.ctrlKey || event.metaKey) && key === 'y') press('Redo');
-    else if (key === 'delete') press('Clear canvas');
-  });
-}
-"""
-CLEAR = """() => document.querySelector('#pad button[aria-label="Clear canvas"]')?.click()"""
-
-# The value of `bars` has the form of gr.Label's, but the bars stay in the order of the digits. No model is certain, and
-# rounding shall not make it so.
-BARS = """
-<ol aria-label="Confidence of each digit">
-${value.confidences.map(({ label, confidence }) => `
-  <li class="${label === value.label ? 'first' : ''}">
-    <span>${label}</span>
-    <div class="track"><div class="fill" style="width: ${100 * confidence}%"></div></div>
-    <span class="percent">${confidence > 0.999 ? '> 99.9' : (100 * confidence).toFixed(1)} %</span>
-  </li>`).join('')}
-</ol>
-"""
-
+PAGE = Path(__file__).parent / "page"
+CSS, ON_LOAD, CLEAR, BARS = (
+    (PAGE / name).read_text(encoding="utf-8") for name in ("style.css", "on_load.js", "clear.js", "bars.html")
+)
 EXAMPLES = [[str(path)] for path in sorted((Path(__file__).parent / "examples").iterdir())]
 
 INVITATION = "Draw a digit, or give a picture of one"

@@ -1,5 +1,5 @@
 """Handwritten digits: train a model, publish it, read what people draw."""
 
-from mnist_model.inference import DigitClassifier
+from mnist_model.reading.classifier import DigitClassifier
 
 __all__ = ["DigitClassifier"]

@@ -22,7 +22,7 @@ def main(argv=None):
     parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write what would go up to this new folder")
     arguments = parser.parse_args(argv)
 
-    from mnist_model import hub, space
+    from mnist_model.publishing import hub, space
 
     sha, private = hub.find(arguments.model, arguments.revision)
     if arguments.dry_run:

@@ -26,16 +26,17 @@ def main(argv=None):
     if arguments.twin and not arguments.drawn:
         parser.error("--twin is for --drawn")
 
-    from mnist_model import data, drawn, evaluation, ink
+    from mnist_model.data import mnist, strokes
+    from mnist_model.evaluation import drawn, metrics
 
-    images, labels = data.load_test(arguments.data)
-    pen_digits = ink.load(arguments.pendigits) if arguments.drawn else ()
+    images, labels = mnist.load_test(arguments.data)
+    pen_digits = strokes.load(arguments.pendigits) if arguments.drawn else ()
     folders = [folder for folder in (arguments.folder, arguments.other) if folder]
     answers = []
     for folder in folders:
-        metrics, probabilities = evaluation.evaluate(folder, images, labels)
+        record, probabilities = metrics.evaluate(folder, images, labels)
         answers.append(probabilities)
-        _print_summary(folder, metrics["mnist_test"])
+        _print_summary(folder, record["mnist_test"])
     if arguments.drawn:
         _print_drawn(drawn.evaluate(arguments.folder, arguments.twin, pen_digits, images, labels))
     if len(answers) == 2:
@@ -85,12 +86,12 @@ def _print_row(name, shares):
 
 
 def _print_comparison(folders, answers, labels):
-    from mnist_model import evaluation
-    from mnist_model.inference import percent
+    from mnist_model.evaluation import metrics
+    from mnist_model.reading.classifier import percent
 
     first, second = answers
-    right = [evaluation.is_right(answer, labels) for answer in answers]
-    only_first, only_second, p = evaluation.mcnemar(*right)
+    right = [metrics.is_right(answer, labels) for answer in answers]
+    only_first, only_second, p = metrics.mcnemar(*right)
     differing = (first.argmax(axis=1) != second.argmax(axis=1)).nonzero()[0]
     print(f"\nThey answer differently on {len(differing):,} of {len(labels):,} digits.")
     print(f"  only {folders[0]} is right on {only_first:,}, only {folders[1]} on {only_second:,}")

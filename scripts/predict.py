@@ -4,7 +4,7 @@ import argparse
 import json
 
 from mnist_model import DigitClassifier
-from mnist_model.preprocessing import PictureError
+from mnist_model.reading.preprocessing import PictureError
 from scripts import run
 
 

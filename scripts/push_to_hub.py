@@ -19,7 +19,7 @@ def main(argv=None):
     parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write what would be published to this new folder")
     arguments = parser.parse_args(argv)
 
-    from mnist_model import card, hub
+    from mnist_model.publishing import card, hub
 
     if arguments.dry_run:
         card.prepare(arguments.folder, arguments.dry_run, arguments.repo_id, arguments.revision)

@@ -9,9 +9,10 @@ from scripts import run
 
 
 def main(argv=None):
-    from mnist_model import data, ink, training
-    from mnist_model.config import TrainConfig
-    from mnist_model.models import CONFIGS
+    from mnist_model.data import mnist, strokes
+    from mnist_model.training import train
+    from mnist_model.training.config import TrainConfig
+    from mnist_model.training.models import CONFIGS
 
     parser = argparse.ArgumentParser(prog="python -m scripts.train", add_help=False)
     parser.add_argument("--model", choices=CONFIGS, default="cnn")
@@ -19,7 +20,7 @@ def main(argv=None):
     # What each setting is by default is for the model, or the study, to say.
     origin = parser.parse_known_args(argv)[0]
     if origin.from_study:
-        from mnist_model.tuning import best_config
+        from mnist_model.training.tuning import best_config
 
         default = best_config(origin.from_study)
     else:
@@ -56,14 +57,14 @@ def main(argv=None):
     if resume:
         if name is None:
             parser.error("--resume needs --name")
-        config = dataclasses.replace(training.resumed_config(out / name), **settings)
+        config = dataclasses.replace(train.resumed_config(out / name), **settings)
     else:
         config = dataclasses.replace(default, **settings)
     folder = out / (name or f"{config.model}-seed{config.seed}")
-    images, labels = data.load_train(npz)
-    pen_digits = ink.load(pendigits) if config.ink or config.negatives else ()
+    images, labels = mnist.load_train(npz)
+    pen_digits = strokes.load(pendigits) if config.ink or config.negatives else ()
     try:
-        record = training.train(config, images, labels, folder, pen_digits=pen_digits, resume=resume)
+        record = train.train(config, images, labels, folder, pen_digits=pen_digits, resume=resume)
     except KeyboardInterrupt:
         print(f"\nStopped. To go on: python -m scripts.train --out {out} --name {folder.name} --resume")
         raise

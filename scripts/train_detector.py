@@ -17,14 +17,16 @@ def main(argv=None):
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     arguments = parser.parse_args(argv)
 
-    from mnist_model import data, ink, model_folder, training
+    from mnist_model import model_folder
+    from mnist_model.data import mnist, strokes
+    from mnist_model.training import train
 
     # Before anything is downloaded.
     model_folder.find(arguments.folder, model_folder.TRAINING_FILE)
     model_folder.refuse_existing(arguments.new)
-    images, labels = data.load_train(arguments.data)
-    pen_digits = ink.load(arguments.pendigits)
-    record = training.retrain_detector(arguments.folder, arguments.new, images, labels, pen_digits)
+    images, labels = mnist.load_train(arguments.data)
+    pen_digits = strokes.load(arguments.pendigits)
+    record = train.retrain_detector(arguments.folder, arguments.new, images, labels, pen_digits)
     print(f"{arguments.new}: refuses what scores below {record['detector']['threshold']:.3f}")
 
 

@@ -46,9 +46,10 @@ def main(argv=None):
         if getattr(arguments, name) < 1:
             parser.error(f"Expected --{name.replace('_', '-')} of at least 1. Received: {getattr(arguments, name)}")
 
-    from mnist_model import data, tuning
+    from mnist_model.data import mnist
+    from mnist_model.training import tuning
 
-    images, labels = data.load_train(arguments.data)
+    images, labels = mnist.load_train(arguments.data)
     folder = arguments.out / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
     study = tuning.open_study(

@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-from scripts.pages import free_port
+from benchmarks.pages import free_port
 
 HUB_PORT = free_port()
 HUB_HOME = tempfile.TemporaryDirectory(prefix="hub-home-")

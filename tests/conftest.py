@@ -12,14 +12,19 @@ import pytest
 from huggingface_hub import constants
 from sklearn.datasets import load_digits
 
-from mnist_model import card, detector, hub, ink, model_folder, training
-from mnist_model.models import DIGIT_OR_NOT, SKETCH
-from mnist_model.preprocessing import preprocess
-from scripts import train
-from scripts.pages import chromium, free_port, serving
+from benchmarks.pages import chromium, free_port, serving
+from mnist_model import DigitClassifier, model_folder
+from mnist_model.data import strokes
+from mnist_model.publishing import card, hub
+from mnist_model.reading import download
+from mnist_model.reading.preprocessing import preprocess
+from mnist_model.training import detector
+from mnist_model.training.models import DIGIT_OR_NOT, SKETCH
+from mnist_model.training.train import train
+from scripts.train import main as train_main
 from tests import HUB_PORT
 from tests.hub import Hub
-from tests.strokes import strokes
+from tests.strokes import strokes_of
 from tests.visitor import PHONE, Visitor
 
 
@@ -34,8 +39,8 @@ def no_settings_of_the_machine(monkeypatch):
 def pen_digits():
     """300 PenDigits: the ten of `tests.strokes`, each in the hand of 30 writers."""
     rng = np.random.default_rng(0)
-    writers = [writer for writer in ink.WRITERS for _ in range(10)]
-    return [ink.PenDigit(i % 10, writer, ink.vary(strokes(i % 10), rng)) for i, writer in enumerate(writers)]
+    writers = [writer for writer in strokes.WRITERS for _ in range(10)]
+    return [strokes.PenDigit(i % 10, writer, strokes.vary(strokes_of(i % 10), rng)) for i, writer in enumerate(writers)]
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +59,7 @@ def small_model(small_npz, tmp_path_factory):
     """The model folder of a short run of scripts.train on `small_npz`."""
     out = tmp_path_factory.mktemp("runs")
     with pytest.warns(UserWarning, match="not the canonical MNIST train images"):
-        train.main(["--data", str(small_npz), "--epochs", "4", "--out", str(out), "--name", "small"])
+        train_main(["--data", str(small_npz), "--epochs", "4", "--out", str(out), "--name", "small"])
     return out / "small"
 
 
@@ -67,7 +72,7 @@ def small_flagship(small_npz, pen_digits, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(detector, "DIGIT_OR_NOT", dataclasses.replace(DIGIT_OR_NOT, epochs=3))
         config = dataclasses.replace(SKETCH, epochs=2, ink=4, negatives=18)
-        training.train(config, images, labels, folder, pen_digits=pen_digits)
+        train(config, images, labels, folder, pen_digits=pen_digits)
     return folder
 
 
@@ -85,7 +90,7 @@ def loopback(tmp_path, monkeypatch):
     with Hub(tmp_path / "hub", {"hf_me": ["me", "club"], "hf_you": ["you"]}, HUB_PORT) as loopback:
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(hub, "WAITS", (0.01, 0.01, 0.01))
+        monkeypatch.setattr(download, "WAITS", (0.01, 0.01, 0.01))
         yield loopback
 
 
@@ -100,6 +105,14 @@ def put(repo_id, *, folder=model_folder.PRETRAINED, **how):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("HF_TOKEN", "hf_me")
         return hub.publish(folder, repo_id, **how).sha
+
+
+EXAMPLE = "examples/3-white-on-black.png"
+
+
+def digit(revision=None, repo_id="me/digits"):
+    """Return what the model of a repo of the Hub on loopback reads in EXAMPLE."""
+    return DigitClassifier.from_pretrained(repo_id, revision=revision).predict(EXAMPLE).digit
 
 
 @pytest.fixture(scope="session")

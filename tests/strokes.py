@@ -17,7 +17,7 @@ _DIGITS = {
 }
 
 
-def strokes(digit):
+def strokes_of(digit):
     """Return the strokes of a digit, a list of (N, 2) arrays, with the corners of the points above rounded."""
     return [_smooth(np.array(points, float)) for points in _DIGITS[digit]]
 
@@ -45,6 +45,6 @@ def drawing(digit=5, *, size=280, height=150, left=90, top=60, width=14):
     """A digit as a Sketchpad gives it: black on white, (size, size) uint8."""
     image = Image.new("L", (size, size), 255)
     draw = ImageDraw.Draw(image)
-    for stroke in place(strokes(digit), height=height, left=left, top=top):
+    for stroke in place(strokes_of(digit), height=height, left=left, top=top):
         draw.line([tuple(point) for point in stroke], fill=0, width=width, joint="curve")
     return np.asarray(image)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scripts.pages import ROOT
+from benchmarks.pages import ROOT
 
 SOUND = {"name": "numpy", "version": "2.4.6", "vulns": []}
 UNKNOWN = {"name": "pillow", "skip_reason": "Dependency not found"}

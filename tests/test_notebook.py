@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from scripts.pages import ROOT
+from benchmarks.pages import ROOT
 from tests.conftest import data_file
 
 NOTEBOOK = "notebooks/walkthrough.ipynb"

@@ -3,10 +3,10 @@
 import re
 import shutil
 
+from benchmarks import ablate, benchmark, results
+from benchmarks.pages import ROOT
 from mnist_model import model_folder
-from mnist_model.models import MODELS
-from scripts import ablate, benchmark, results
-from scripts.pages import ROOT
+from mnist_model.training.models import MODELS
 
 README = (ROOT / "README.md").read_text()
 

@@ -16,10 +16,11 @@ import pytest
 from huggingface_hub import hf_hub_download, metadata_load, snapshot_download
 from playwright.sync_api import expect
 
-from mnist_model import DigitClassifier, hub
-from scripts.pages import ROOT, answering, free_port, serving
+from benchmarks.pages import ROOT, answering, free_port, serving
+from mnist_model import DigitClassifier
+from mnist_model.reading import download
 from tests.conftest import put
-from tests.strokes import place, strokes
+from tests.strokes import place, strokes_of
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +132,7 @@ def test_train_evaluate_push_download_serve_and_deploy(loopback, small_npz, open
 
 
 def reads_a_three(visitor, served):
-    visitor.draw(place(strokes(3), height=60, left=30, top=20))
+    visitor.draw(place(strokes_of(3), height=60, left=30, top=20))
     expect(visitor.digit).to_have_text("3", timeout=15000)
     expect(visitor.page.locator("#served")).to_contain_text(served)
 
@@ -185,7 +186,7 @@ def test_another_hub_serves_what_was_published(loopback, prepared, tmp_path):
             revision="v1.0",
             endpoint=url,
             cache_dir=tmp_path / "cache",
-            allow_patterns=list(hub.FETCHED_FILES),
+            allow_patterns=list(download.FETCHED_FILES),
         )
         for name in ("model.keras", "README.md"):
             hf_hub_download("me/digits", name, revision="v1.0", endpoint=url, cache_dir=tmp_path / "cache")

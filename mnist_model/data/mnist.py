@@ -1,0 +1,129 @@
+"""MNIST -> arrays: load it, check it, split it, and see it in small pictures.
+
+MNIST comes through `keras.datasets`, which downloads it once, with a bar, and checks its hash; or from a local `.npz`
+with the same four arrays. Training asks for `load_train`, evaluation for `load_test`; nothing else opens the test set.
+"""
+
+import hashlib
+import os
+import struct
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+
+import keras
+import numpy as np
+from PIL import Image, ImageOps
+from sklearn.model_selection import train_test_split
+
+from mnist_model.errors import InputError
+from mnist_model.reading.preprocessing import BOX, preprocess
+
+NPZ_VARIABLE = "MNIST_NPZ"
+FEWEST_PIXELS = 7  # longer side of a digit in a small picture
+
+# md5 of the files train-images-idx3-ubyte and t10k-images-idx3-ubyte, uncompressed.
+CANONICAL_MD5 = {"train": "6bbc9ace898e44ae57da46a324031adb", "test": "2646ac647ad5339dbf082846283269ea"}
+
+
+def load_train(npz=None):
+    """Return MNIST's training images, (N, 28, 28) uint8, and labels, (N,) uint8 in 0–9.
+
+    Args:
+        npz: path of a local `.npz` with `x_train`, `y_train`, `x_test` and `y_test`. Where it is None the environment
+            variable `MNIST_NPZ` names the file, and where that is empty too, `keras.datasets` provides it.
+
+    Raises:
+        InputError: the file is missing, is not an `.npz`, or does not hold such arrays.
+    """
+    return _load("train", npz)
+
+
+def load_test(npz=None):
+    """Return MNIST's test images and labels: see `load_train`. For reporting alone."""
+    return _load("test", npz)
+
+
+def _load(part, npz):
+    npz = npz or os.environ.get(NPZ_VARIABLE)
+    if npz:
+        images, labels = _read_npz(Path(npz), part)
+    else:
+        images, labels = _download()[part == "test"]
+    _validate(images, labels, part)
+    if images_md5(images) != CANONICAL_MD5[part]:
+        warnings.warn(f"These are not the canonical MNIST {part} images, so figures will not compare.", stacklevel=3)
+    return images, labels
+
+
+def _download():
+    try:
+        return keras.datasets.mnist.load_data()
+    except Exception as error:  # what Keras raises where a download fails is no narrower
+        raise InputError(f"Expected MNIST from the network, or a local .npz (--data). Received: {error}") from error
+
+
+def _read_npz(path, part):
+    if not path.is_file():
+        raise InputError(f"Expected an .npz file with MNIST's arrays. Received: no file at {path}")
+    wanted = (f"x_{part}", f"y_{part}")
+    try:
+        # An .npz is read lazily: only the arrays of this part are.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            missing = [name for name in wanted if name not in archive.files]
+            if missing:
+                raise InputError(
+                    f"Expected arrays {' and '.join(wanted)} in {path}. Received: {', '.join(archive.files) or 'none'}"
+                )
+            return tuple(archive[name] for name in wanted)
+    except InputError:
+        raise
+    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"Expected an .npz file with MNIST's arrays. Received: {path}, unreadable: {error}") from error
+
+
+def _validate(images, labels, part):
+    if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8 or len(images) == 0:
+        raise InputError(f"Expected x_{part} of shape (N, 28, 28), uint8. Received: {images.shape}, {images.dtype}")
+    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"Expected y_{part} of shape ({len(images)},), integers. Received: {labels.shape}, {labels.dtype}"
+        )
+    if labels.min() < 0 or labels.max() > 9:
+        raise InputError(f"Expected labels from 0 to 9 in y_{part}. Received: {labels.min()} to {labels.max()}")
+
+
+def images_md5(images):
+    """Return the md5, in hexadecimal, of (N, 28, 28) uint8 images written as an IDX file, as MNIST is distributed."""
+    header = struct.pack(">4i", 0x803, *images.shape)
+    return hashlib.md5(header + images.tobytes(), usedforsecurity=False).hexdigest()
+
+
+def split_indices(labels, fraction):
+    """Split the indices of `labels`, stratified: return those for training, and a `fraction` for validation.
+
+    The split is the same for every seed: an image on which something is chosen is never trained on.
+    """
+    test_size = round(fraction * len(labels))
+    return train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=0)
+
+
+def in_small_pictures(images, *, seed):
+    """Return digits as they are seen in pictures in which their longer side has only 7 to 20 pixels.
+
+    Args:
+        images: (N, 28, 28) uint8, ink bright on 0.
+        seed: of how many pixels each has.
+
+    Returns:
+        (N, 28, 28) uint8, what `preprocess` makes of such pictures.
+    """
+    sides = np.exp(np.random.default_rng(seed).uniform(np.log(FEWEST_PIXELS), np.log(BOX), len(images)))
+    seen = []
+    for image, side in zip(images, sides, strict=True):
+        digit = Image.fromarray(image)
+        digit = digit.crop(digit.getbbox())
+        size = [max(1, round(length * side / max(digit.size))) for length in digit.size]
+        seen.append(preprocess(ImageOps.expand(digit.resize(size, Image.Resampling.BOX), 1)))
+    return np.stack(seen)

@@ -1,0 +1,204 @@
+"""The drawn-digit benchmark: how the ink of writers who were never trained on is read, drawn and photographed in every
+way, how sure the answers are, and what is refused.
+
+The same is done with two others, to tell what each part is worth: the model's twin, trained on MNIST alone, and
+that twin fed the usual way, with the canvas shrunk to 28×28.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageOps
+from sklearn.metrics import roc_auc_score
+from tqdm import tqdm
+
+from mnist_model import model_folder
+from mnist_model.data import negatives, photographs, strokes
+from mnist_model.evaluation import plots
+from mnist_model.evaluation.metrics import is_right, measure
+from mnist_model.reading.classifier import LiteRTModel
+from mnist_model.reading.preprocessing import SIZE, preprocess
+
+# How `strokes.draw` is asked to draw: the ordinary way, and what is different in each condition of each group.
+ORDINARY = {"brush": 18, "size": 0.5, "place": (0.5, 0.5), "turn": 0, "light_on_dark": False}
+CONDITIONS = {
+    "brush": {f"{brush} px": {"brush": brush} for brush in (4, 8, 18, 28, 36)},
+    "size": {f"{round(100 * size)} %": {"size": size} for size in (0.2, 0.35, 0.5, 0.7, 0.9)},
+    "place": {
+        "middle": {},
+        "upper left": {"size": 0.3, "place": (0, 0)},
+        "upper right": {"size": 0.3, "place": (1, 0)},
+        "lower left": {"size": 0.3, "place": (0, 1)},
+        "lower right": {"size": 0.3, "place": (1, 1)},
+    },
+    "turn": {f"{turn:+d}°" if turn else "0°": {"turn": turn} for turn in (-15, -12, 0, 12, 15)},
+    "paper": {"light": {}, "dark": {"light_on_dark": True}},
+}
+PHOTOGRAPHED = 3  # one digit in so many is photographed on each paper, as that takes longer
+NEGATIVES_PER_KIND = 250
+MNIST_TEST = "mnist_test"
+
+
+def evaluate(folder, twin, pen_digits, images, labels):
+    """Run `benchmark`, add what it returns to the `metrics.json` of the folder as "drawn", and draw its picture.
+
+    Returns:
+        The record, which says as well which files were measured, where, and with which versions.
+    """
+    (path,) = model_folder.find(folder, model_folder.METRICS_FILE)
+    measured = [path.with_name(name) for name in model_folder.SERVING_FILES]
+    record = {
+        **benchmark(path.parent, twin, pen_digits, images, labels),
+        "sha256": {each.name: model_folder.sha256(each) for each in measured if each.exists()},
+        **model_folder.provenance("numpy", "pillow", "scikit-learn", "ai-edge-litert", "hershey-fonts"),
+    }
+    plots.draw_drawn(record, path.with_name(model_folder.DRAWN_FILE))
+    model_folder.write_json(path, model_folder.read_json(path) | {"drawn": record})
+    return record
+
+
+def benchmark(folder, twin, pen_digits, images, labels):
+    """Measure a model folder, and its twin, on the ink of the held-out writers and on MNIST.
+
+    Args:
+        folder: the model folder; with a detector, refusals are measured as well.
+        twin: the folder of a model that was trained on MNIST alone, or None.
+        pen_digits: the PenDigits of `strokes.load`.
+        images: (N, 28, 28) uint8, MNIST's test images.
+        labels: (N,) integers from 0 to 9.
+
+    Returns:
+        A dict: which model the "twin" is; the held-out "writers" and the number of their "digits" and "photographs";
+        under "systems" for each its "mnist_test", "ordinary" and "all" (everything drawn), each with accuracy, interval
+        and calibration, and the accuracy by "conditions", group by group; and "refusals".
+    """
+    digits = strokes.split(pen_digits)[2]
+    photographed = digits[::PHOTOGRAPHED]
+    systems = {"this model": (LiteRTModel(model_folder.find(folder, model_folder.LITERT_FILE)[0]), preprocess)}
+    if twin:
+        alone = LiteRTModel(model_folder.find(twin, model_folder.LITERT_FILE)[0])
+        systems |= {"trained on MNIST alone": (alone, preprocess), "the same, canvas shrunk to 28×28": (alone, shrink)}
+    ways = {way for _, way in systems.values()}
+
+    # Of each way of drawing what the systems see; the ordinary way is in every group, and drawn once.
+    truths = {MNIST_TEST: labels}
+    seen = {way: {MNIST_TEST: images} for way in ways}
+    drawings = list(dict.fromkeys(_key(each) for conditions in CONDITIONS.values() for each in conditions.values()))
+    bar = tqdm(total=len(drawings) * len(digits) + len(photographs.PAPERS) * len(photographed), disable=None)
+    for key in drawings:
+        _see(key, digits, (strokes.draw(digit.strokes, **dict(key)) for digit in digits), seen, truths, bar)
+    for paper, settings in photographs.PAPERS.items():
+        rng = np.random.default_rng(0)
+        files = (photographs.photograph(digit.strokes, rng, **settings) for digit in photographed)
+        _see(paper, photographed, (Image.open(io.BytesIO(file)) for file in files), seen, truths, bar)
+    bar.close()
+
+    record = {
+        "twin": twin and _description(twin),
+        "writers": list(strokes.HELD_OUT_WRITERS),
+        "digits": len(digits),
+        "photographs": len(photographed),
+        "systems": {
+            name: _figures({key: model.probabilities(part) for key, part in seen[way].items()}, truths)
+            for name, (model, way) in systems.items()
+        },
+    }
+    if (folder / model_folder.DETECTOR_FILE).exists():
+        record["refusals"] = _refusals(folder, seen[preprocess], digits)
+    return record
+
+
+def _key(different):
+    """Return the settings of a way of drawing as a key, a tuple; the keys of photographs are the papers' names."""
+    return tuple((ORDINARY | different).items())
+
+
+def _see(key, digits, pictures, seen, truths, bar):
+    """Put under `key` what each way of preparing makes of the pictures, and what the digits in them are."""
+    prepared = {way: [] for way in seen}
+    for picture in pictures:
+        for way, images in prepared.items():
+            images.append(way(picture))
+        bar.update()
+    for way, images in prepared.items():
+        seen[way][key] = np.stack(images)
+    truths[key] = np.array([digit.label for digit in digits])
+
+
+def _description(folder):
+    """Return which model is in a folder."""
+    training, litert = model_folder.find(folder, model_folder.TRAINING_FILE, model_folder.LITERT_FILE)
+    training = model_folder.read_json(training)
+    return {
+        "config": training["config"],
+        "git_commit": training["git_commit"],
+        "sha256": {litert.name: model_folder.sha256(litert)},
+    }
+
+
+def shrink(picture):
+    """Return a picture as most demonstrations give it to their model: shrunk to (28, 28) uint8, ink bright."""
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    levels = np.asarray(ImageOps.exif_transpose(image).convert("L").resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+    return 255 - levels if np.median(levels) > 127 else levels
+
+
+def _figures(answers, truths):
+    """Return what `benchmark` says of one system, of whose answers there are (N, 10) for each key."""
+    accuracy = {key: round(float(is_right(rows, truths[key]).mean()), 6) for key, rows in answers.items()}
+    drawn = [key for key in answers if isinstance(key, tuple)]
+    everything = np.concatenate([answers[key] for key in drawn]), np.concatenate([truths[key] for key in drawn])
+    return {
+        "mnist_test": _summary(answers[MNIST_TEST], truths[MNIST_TEST]),
+        "ordinary": _summary(answers[_key({})], truths[_key({})]),
+        "all": _summary(*everything),
+        "conditions": _by_condition(accuracy),
+    }
+
+
+def _by_condition(figures):
+    """Return the figures by key as figures by group and condition."""
+    return {
+        **{
+            group: {name: figures[_key(different)] for name, different in conditions.items()}
+            for group, conditions in CONDITIONS.items()
+        },
+        "photograph": {paper: figures[paper] for paper in photographs.PAPERS},
+    }
+
+
+def _summary(probabilities, labels):
+    figures = measure(probabilities, labels)
+    names = ("accuracy_interval", "negative_log_likelihood", "expected_calibration_error")
+    return {"accuracy": round(float(is_right(probabilities, labels).mean()), 6)} | {
+        name: figures[name] for name in names
+    }
+
+
+def _refusals(folder, seen, digits):
+    """Return how much of what is a digit, and of what is none, the detector refuses."""
+    detector = LiteRTModel(folder / model_folder.DETECTOR_FILE, outputs=1)
+    threshold = model_folder.read_json(folder / model_folder.THRESHOLD_FILE)["threshold"]
+    scores = {key: detector.probabilities(images)[:, 0] for key, images in seen.items()}
+    reported = negatives.UNSEEN_KINDS + negatives.FRESH_KINDS
+    others = negatives.varied_drawings(reported, digits, NEGATIVES_PER_KIND, seed=0)
+    other_scores = detector.probabilities(others)[:, 0]
+    kinds = dict(zip(reported, other_scores.reshape(len(reported), NEGATIVES_PER_KIND), strict=True))
+
+    def refused(some):
+        return round(float((some < threshold).mean()), 6)
+
+    drawn = np.concatenate([part for key, part in scores.items() if isinstance(key, tuple)])
+    digit_scores = np.concatenate([scores[MNIST_TEST], drawn])
+    is_digit = np.concatenate([np.ones(len(digit_scores)), np.zeros(len(other_scores))])
+    return {
+        "threshold": threshold,
+        "mnist_test": refused(scores[MNIST_TEST]),
+        "ordinary": refused(scores[_key({})]),
+        "all": refused(drawn),
+        "conditions": _by_condition({key: refused(part) for key, part in scores.items()}),
+        "no_digits": {kind.__name__.replace("_", " "): refused(part) for kind, part in kinds.items()},
+        "all_no_digits": refused(other_scores),
+        "fresh_no_digits": refused(np.concatenate([kinds[kind] for kind in negatives.FRESH_KINDS])),
+        "auroc": round(float(roc_auc_score(is_digit, np.concatenate([digit_scores, other_scores]))), 6),
+    }

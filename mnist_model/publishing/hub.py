@@ -1,0 +1,111 @@
+"""Publish a folder on the Hub, https://huggingface.co: a folder here -> one commit in a repo there."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.hf_api import RepoFile
+
+from mnist_model import model_folder
+from mnist_model.errors import InputError
+from mnist_model.reading.download import patiently
+
+POLL = 5  # seconds between two looks at a Space
+UNDER_WAY = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING")  # stages of a Space
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a repo holds after `publish`: its address, the full sha of its newest commit, and whether that is new."""
+
+    url: str
+    sha: str
+    changed: bool
+
+
+def publish(folder, repo_id, *, tag=None, repo_type="model", **create):
+    """Make one commit that leaves in a repo exactly what is in a folder; none if that is so already.
+
+    The repo is made if it is not there. A commit is made whole or not at all: if the line is cut, the repo is as it
+    was, and the same call goes on.
+
+    Args:
+        folder: the Path of a folder, as `card.prepare` or `space.prepare` makes it.
+        repo_id: "user/name".
+        tag: a name for the commit that stays with it.
+        repo_type: "model" or "space".
+        create: what else the repo is to be made with, see `huggingface_hub.HfApi.create_repo`.
+
+    Returns:
+        What is Published.
+
+    Raises:
+        InputError: there is no token, it may not write there, the tag names another commit, or the Hub does not answer.
+    """
+    if not get_token():
+        raise InputError("Expected a token of the Hub (hf auth login, or HF_TOKEN). Received: none")
+    api, repo = HfApi(), {"repo_id": repo_id, "repo_type": repo_type}
+
+    def commit():
+        url = api.create_repo(**repo, exist_ok=True, **create)
+        head = api.repo_info(**repo).sha
+        tree = api.list_repo_tree(**repo, revision=head, recursive=True)
+        present = {each.path: each for each in tree if isinstance(each, RepoFile)}
+        local = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        additions = [
+            CommitOperationAdd(name, str(path))
+            for name, path in local.items()
+            if name not in present or not _is_same(path, present[name])
+        ]
+        deletions = [CommitOperationDelete(name) for name in present.keys() - local.keys() - {".gitattributes"}]
+        operations = additions + deletions
+        tags = {each.name: each.target_commit for each in api.list_repo_refs(**repo).tags}
+        if tag in tags and (operations or tags[tag] != head):
+            raise InputError(f"Expected a new tag. Received: {tag}, which names the commit {tags[tag]}")
+        sha = head
+        if operations:
+            sha = api.create_commit(**repo, operations=operations, commit_message="Publish", parent_commit=head).oid
+        if tag and tag not in tags:
+            api.create_tag(**repo, tag=tag, revision=sha)
+        return Published(str(url), sha, bool(operations))
+
+    return patiently(commit, f"publish {repo_id}", repo_id)
+
+
+def find(repo_id, revision=None):
+    """Return the full sha of a revision of a model on the Hub, and whether it is private.
+
+    Raises as `download.fetch` does.
+    """
+    info = patiently(lambda: HfApi().model_info(repo_id, revision=revision), f"find {repo_id}", repo_id, revision)
+    return info.sha, info.private
+
+
+def run_space(space_id, variables):
+    """Set the variables of a Space, a dict, and give its stages as it goes through them: "BUILDING", …, "RUNNING"."""
+    api = HfApi()
+
+    def set_variables():
+        present = {name: each.value for name, each in api.get_space_variables(space_id).items()}
+        for name, value in variables.items():
+            if present.get(name) != value:
+                api.add_space_variable(space_id, name, value)
+
+    patiently(set_variables, f"set the variables of {space_id}", space_id)
+    stage = None
+    while True:
+        before, stage = stage, patiently(lambda: api.get_space_runtime(space_id).stage, f"see {space_id}", space_id)
+        if stage != before:
+            yield stage
+        if stage not in UNDER_WAY:
+            return
+        time.sleep(POLL)
+
+
+def _is_same(path, remote):
+    """Return whether a file is the one that a RepoFile describes, by the hash that the Hub has of it."""
+    if remote.lfs:
+        return model_folder.sha256(path) == remote.lfs.sha256
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == remote.blob_id

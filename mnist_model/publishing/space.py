@@ -1,0 +1,52 @@
+"""The page -> what a Space needs of it."""
+
+import shutil
+from pathlib import Path
+
+from huggingface_hub import metadata_load, metadata_save
+
+from mnist_model import model_folder
+from mnist_model.reading.download import FETCHED_FILES
+
+ROOT = Path(__file__).parents[2]
+PAGE = ("app.py", "page", "examples", "requirements.txt", "mnist_model/*.py", "mnist_model/reading")
+
+
+def prepare(out, model_id, revision, private=False):
+    """Write into the new folder `out` exactly what a Space of the page needs.
+
+    That is the page, the bundled model, which it serves where the Hub cannot be reached, and the front matter that
+    tells the Space what to build.
+
+    Args:
+        out: the folder to make.
+        model_id: "user/name", the model that it serves.
+        revision: the full sha of it.
+        private: whether it is; such a model is not downloaded while the Space is built, as a build knows no token.
+
+    Raises:
+        InputError: `out` exists.
+    """
+    bundled = [name for name in FETCHED_FILES if (model_folder.PRETRAINED / name).exists()]
+    paths = [
+        *(path for name in PAGE for path in ROOT.glob(name)),
+        *(model_folder.PRETRAINED / name for name in bundled),
+    ]
+    front = metadata_load(ROOT / "README.md") | {"models": [model_id]}
+    if not private:
+        front["preload_from_hub"] = [f"{model_id} {','.join(bundled)} {revision}"]
+    with model_folder.new_folder(out) as new:
+        for path in paths:
+            copy = new / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                shutil.copytree(path, copy, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copyfile(path, copy)
+        readme = new / "README.md"
+        readme.write_text(
+            f"# {front['title']}\n\n{front['short_description']}. The model is [{model_id}](https://huggingface.co/"
+            f"{model_id}/tree/{revision}).\n",
+            encoding="utf-8",
+        )
+        metadata_save(readme, front)

@@ -1,0 +1,112 @@
+"""Download a model from the Hub, https://huggingface.co: a repo there -> a model folder in the cache here."""
+
+import contextlib
+import errno
+import time
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    DryRunError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from mnist_model import model_folder
+from mnist_model.errors import InputError, UnreachableError
+
+FETCHED_FILES = (*model_folder.SERVING_FILES, model_folder.METRICS_FILE)  # nothing else is downloaded
+MAX_FILE_SIZE = 100_000_000  # of each of these, in bytes
+WAITS = (1, 2, 4)  # seconds before each retry, when the Hub is overloaded
+
+
+def fetch(repo_id, revision=None):
+    """Return the model folder that a Hub repo holds; its name is the full sha of the commit.
+
+    It is downloaded with the Hub's progress bars, and cached where the Hub's tools cache. A full sha that is cached
+    costs no request. Where the Hub cannot be reached, the cache serves.
+
+    Args:
+        repo_id: "user/name".
+        revision: a branch, a tag or a full sha; None for the newest of the main branch.
+
+    Raises:
+        UnreachableError: the Hub cannot be reached, or does not answer, and there is no cached copy.
+        InputError: there is no such repo or revision, the token may not read it, it holds no model, a file is too
+            large, or one is damaged and was so again when it was downloaded anew.
+    """
+    folder = _download(repo_id, revision)
+    for name in (model_folder.LITERT_FILE, model_folder.METRICS_FILE):
+        if not (folder / name).is_file():
+            raise InputError(f"Expected a model with {name}. Received: {repo_id}, which has none")
+    if model_folder.damaged(folder):
+        folder = _download(repo_id, folder.name, force_download=True)
+        if damaged := model_folder.damaged(folder):
+            raise InputError(f"Expected the files that were published. Received: {repo_id}, with {damaged} damaged")
+    return folder
+
+
+def _download(repo_id, revision, **how):
+    def download():
+        if repo_id.count("/") != 1:
+            raise HFValidationError
+        what = {"repo_id": repo_id, "revision": revision, "allow_patterns": list(FETCHED_FILES)}
+        with contextlib.suppress(DryRunError):  # without the Hub there is nothing to download
+            for file in snapshot_download(**what, dry_run=True):
+                if file.file_size > MAX_FILE_SIZE:
+                    raise InputError(
+                        f"Expected files of at most {MAX_FILE_SIZE:,} bytes. "
+                        f"Received: {repo_id}, whose {file.filename} has {file.file_size:,}"
+                    )
+        return Path(snapshot_download(**what, **how))
+
+    return patiently(download, f"download {repo_id}", repo_id, revision)
+
+
+def patiently(function, what, repo_id, revision=None):
+    """Return what a function that asks the Hub returns; call it again while the Hub has a bad moment."""
+    for wait in (*WAITS, None):
+        try:
+            return function()
+        except (OSError, HFValidationError, RuntimeError, httpx2.HTTPError) as error:
+            # Where the Hub's client tells only what it was about, the reason is behind it.
+            reason = error
+            if isinstance(error, (LocalEntryNotFoundError, RuntimeError)) and error.__cause__:
+                reason = error.__cause__
+            if wait is None or not _may_pass(reason):
+                raise _in_words(reason, what, repo_id, revision) from None
+        time.sleep(wait)
+
+
+def _may_pass(error):
+    """Return whether an error is of a Hub that has a bad moment."""
+    return isinstance(error, HfHubHTTPError) and error.response.status_code in (429, 500, 502, 503, 504)
+
+
+def _in_words(error, what, repo_id, revision):
+    """Return what went wrong as an InputError."""
+    match error:
+        case HFValidationError():
+            return InputError(f"Expected a model folder, or a model on the Hub, user/name. Received: {repo_id}")
+        case RevisionNotFoundError():
+            return InputError(f"Expected a branch, tag or commit of {repo_id}. Received: {revision}")
+        case RepositoryNotFoundError():
+            return InputError(
+                "Expected a model folder, or a model on the Hub, with a token that may read it where it is private. "
+                f"Received: {repo_id}"
+            )
+        case HfHubHTTPError() if error.response.status_code == 401:
+            return InputError(
+                "Expected a token of the Hub (hf auth login, or HF_TOKEN). Received: one it does not know"
+            )
+        case HfHubHTTPError() if error.response.status_code == 403:
+            return InputError(f"Expected a token that may write to {repo_id}. Received: one that may not")
+        case OSError(errno=errno.ENOSPC):
+            return InputError(f"Expected room on the disk to {what}. Received: none")
+        case _:
+            reason = str(error).strip().partition("\n")[0]
+            return UnreachableError(f"Expected to {what}. Received: {reason or type(error).__name__}")

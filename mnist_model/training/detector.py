@@ -1,0 +1,60 @@
+"""Whether a picture holds a digit at all: a second, small network beside the one that reads.
+
+It is trained on digits and on drawings that are none, which have a class of their own: an outlier exposure, as in
+Hendrycks et al., Deep Anomaly Detection with Outlier Exposure, 2019, https://arxiv.org/abs/1812.04606.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from mnist_model.data.augmentation import augmented_batches
+from mnist_model.training.models import DIGIT_OR_NOT, compile_model, digit_or_not
+
+NO_DIGIT = 10  # label of what is none
+REFUSED = 0.003  # share of the validation digits of each kind that the threshold may refuse
+
+
+def fit(images, labels, others, *, seed, drawings=None, turns=1, verbose="auto"):
+    """Train a detector.
+
+    Args:
+        images: (N, 28, 28) uint8, digits.
+        labels: (N,) integers from 0 to 9.
+        others: (M, 28, 28) uint8, what is no digit.
+        seed: of weights, order and augmentation.
+        drawings: more images of digits and their labels.
+        turns: in how many epochs each of the drawings is seen once: they take turns.
+        verbose: as Keras has it; 0 for no bar.
+
+    Returns:
+        A Keras model, (N, 28, 28, 1) grey levels -> (N, 11) probabilities: see `models.digit_or_not`.
+    """
+    config = dataclasses.replace(DIGIT_OR_NOT, ink_turns=turns, seed=seed)
+    images = np.concatenate([images, others])
+    labels = np.concatenate([labels, np.full(len(others), NO_DIGIT, labels.dtype)])
+    batches = augmented_batches(images, labels, config, drawings)
+    keras.utils.set_random_seed(seed)
+    model = digit_or_not()
+    compile_model(model, config, len(batches))
+    begin = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(batches, "epoch", epoch))
+    model.fit(batches.dataset(), shuffle=False, epochs=config.epochs, callbacks=[begin], verbose=verbose)
+    return model
+
+
+def scorer(weights):
+    """Return the network that `fit` trained, in float32, answering (N, 1): the probability that it is a digit."""
+    model = digit_or_not()
+    model.set_weights(weights)
+    return keras.Model(model.inputs, 1 - model.outputs[0][:, NO_DIGIT:], name="detector")
+
+
+def threshold(*scores):
+    """Return the score below which a picture is refused.
+
+    Args:
+        scores: for each kind of validation digits what the detector says of them, (N,) float32; of no kind more
+            than the share REFUSED is below the threshold.
+    """
+    return float(min(np.quantile(kind, REFUSED, method="lower") for kind in scores))

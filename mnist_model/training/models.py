@@ -1,0 +1,304 @@
+"""The networks by name, each with the settings it is trained with.
+
+Each takes (N, 28, 28, 1) grey levels from 0 to 255 and answers (N, 10) probabilities.
+"""
+
+import functools
+import inspect
+
+import keras
+import numpy as np
+from keras import layers
+
+from mnist_model.errors import InputError
+from mnist_model.training.config import TrainConfig
+
+
+def _network(name, *hidden, classes=10):
+    """Return the network with the layers that all share around `hidden`: grey levels in, probabilities out."""
+    first = [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255)]
+    # Probabilities want float32 where all else is less.
+    last = layers.Dense(classes, activation="softmax", dtype="float32")
+    return keras.Sequential([*first, *hidden, last], name=name)
+
+
+def _convolution(filters, size, *, pool=1, padding="same"):
+    """Return a convolution with batch normalisation and ReLU.
+
+    Pooled before both, not after: where normalisation keeps the order the maximum is the same, for less work.
+    """
+    return [
+        layers.Conv2D(filters, size, padding=padding, use_bias=False),
+        *([layers.MaxPooling2D(pool)] if pool > 1 else []),
+        layers.BatchNormalization(momentum=0.9),
+        layers.ReLU(),
+    ]
+
+
+def sketch(dropout=0.4):
+    """The flagship: convolutions on three scales, averaged over the image (389k parameters).
+
+    Args:
+        dropout: rate before the answering layer; half of it on the lowest scale.
+    """
+    return _network(
+        "sketch",
+        *_convolution(32, 5, pool=2),
+        *_convolution(48, 3),
+        *_convolution(48, 3, pool=2),
+        layers.Dropout(dropout / 2),
+        *_convolution(128, 3),
+        *_convolution(128, 3),
+        layers.Dropout(dropout / 2),
+        *_convolution(128, 3),
+        layers.GlobalAveragePooling2D(),
+        layers.Dropout(dropout),
+    )
+
+
+SKETCH = TrainConfig(
+    model="sketch",
+    epochs=36,
+    batch_size=128,
+    learning_rate=0.008,
+    schedule="cosine",
+    rotation=10.0,
+    zoom=0.12,
+    shear=0.15,
+    shift=1.5,
+    elastic=0.55,
+    thickness=0.4,
+    ink=24,
+    ink_ones=2,
+    ink_sevens=1,
+    ink_turns=4,
+    negatives=3000,
+    precision="mixed_bfloat16",
+)
+
+
+def digit_or_not():
+    """Ten digits and, last, whatever is none: (N, 28, 28, 1) grey levels -> (N, 11) probabilities (71k parameters).
+
+    It learns to tell the digits apart only to tell them the better from the rest.
+    """
+    return _network(
+        "digit-or-not",
+        *_convolution(16, 5, pool=2),
+        *_convolution(32, 3),
+        *_convolution(32, 3, pool=2),
+        *_convolution(64, 3),
+        *_convolution(64, 3),
+        layers.GlobalAveragePooling2D(),
+        classes=11,
+    )
+
+
+DIGIT_OR_NOT = TrainConfig(
+    model="digit-or-not",
+    epochs=16,
+    batch_size=128,
+    learning_rate=0.008,
+    schedule="cosine",
+    rotation=8.0,
+    zoom=0.1,
+    shear=0.12,
+    shift=1.5,
+    elastic=0.6,
+    thickness=0.4,
+    unaugmented=0.12,
+)
+
+
+def cnn(filters=16, conv_layers=6, dense_layers=0, neurons=64, dropout=0.2):
+    """Convolutions on three scales, averaged over the image (80k parameters with the defaults).
+
+    Batch normalisation after each convolution, and a stem that pools early: on a CPU most of the time of a small
+    convolutional net goes into its first, full-size layers.
+
+    Args:
+        filters: of the 5×5 stem; the two scales below have 3×3 convolutions of twice and of four times as many.
+        conv_layers: the stem, and what is shared between the two scales below, the upper one first; at least 1.
+        dense_layers: between the average and the answer.
+        neurons: of each of those.
+        dropout: rate before each dense layer, the answering one included.
+    """
+
+    hidden = [*_convolution(filters, 5), layers.MaxPooling2D()]
+    lower = (conv_layers - 1) // 2
+    for _ in range(conv_layers - 1 - lower):
+        hidden += _convolution(2 * filters, 3)
+    hidden += [layers.MaxPooling2D()]
+    for _ in range(lower):
+        hidden += _convolution(4 * filters, 3)
+    hidden += [layers.GlobalAveragePooling2D(), layers.Dropout(dropout)]
+    for _ in range(dense_layers):
+        hidden += [layers.Dense(neurons, activation="relu"), layers.Dropout(dropout)]
+    return _network("cnn", *hidden)
+
+
+# But for the epochs, these and the network's own above are what scripts.tune found; docs/tuning has the record.
+CNN = TrainConfig(
+    model="cnn",
+    epochs=10,
+    batch_size=128,
+    learning_rate=0.012,
+    schedule="cosine",
+    rotation=12.0,
+    zoom=0.12,
+    shear=0.18,
+    shift=1.8,
+)
+
+
+def quick(stem=16, size=6, strides=2, pool=2, filters=(64,)):
+    """For much within seconds: nearly all of it works on a twentieth of the pixels, or less (12k parameters).
+
+    Args:
+        stem: filters of the first convolution.
+        size: of its square of pixels.
+        strides: by how many pixels that moves.
+        pool: what it is pooled by.
+        filters: of each 3×3 convolution behind it, of which the middle one is pooled by 2.
+    """
+    # Without batch normalisation, as of so many values it would take longer than it helps.
+    hidden = [layers.Conv2D(stem, size, strides=strides), layers.MaxPooling2D(pool), layers.ReLU()]
+    middle = len(filters) // 2
+    for i, each in enumerate(filters):
+        hidden += _convolution(each, 3, pool=2, padding="valid") if i == middle else _convolution(each, 3)
+    return _network("quick", *hidden, layers.Flatten())
+
+
+# Few steps, at a rate that rises and falls once, as in L. N. Smith and N. Topin, Super-Convergence, 2018,
+# https://arxiv.org/abs/1708.07120; and an optimizer with a short memory, as so few have nothing old to remember.
+QUICK = TrainConfig(
+    model="quick",
+    epochs=2,
+    batch_size=256,
+    learning_rate=0.02,
+    beta_1=0.7,
+    beta_2=0.9,
+    schedule="cosine",
+)
+
+
+def cnn_classic():
+    """The textbook's convolutional net: two convolutions, each pooled, and one dense layer (35k parameters)."""
+    return _network(
+        "cnn-classic",
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dropout(0.5),
+    )
+
+
+CNN_CLASSIC = TrainConfig(model="cnn-classic", epochs=15, batch_size=128, loss="categorical_crossentropy")
+
+
+def mlp_512():
+    """One wide hidden layer."""
+    return _network("mlp-512", layers.Flatten(), layers.Dense(512, activation="relu"))
+
+
+MLP_512 = TrainConfig(model="mlp-512", epochs=5, batch_size=128, optimizer="rmsprop", loss="categorical_crossentropy")
+
+
+def mlp_128_128():
+    """Two hidden layers of the same width."""
+    dense = [layers.Dense(128, activation="relu") for _ in range(2)]
+    return _network("mlp-128-128", layers.Flatten(), *dense)
+
+
+MLP_128_128 = TrainConfig(model="mlp-128-128", epochs=15, validation_split=0.2)
+
+
+def mlp_128():
+    """One hidden layer: the smallest of the dense networks."""
+    return _network("mlp-128", layers.Flatten(), layers.Dense(128, activation="relu"))
+
+
+MLP_128 = TrainConfig(model="mlp-128", epochs=5)
+
+
+def mlp_128_64():
+    """Two hidden layers, the second narrower."""
+    dense = [layers.Dense(128, activation="relu"), layers.Dense(64, activation="relu")]
+    return _network("mlp-128-64", layers.Flatten(), *dense)
+
+
+MLP_128_64 = TrainConfig(model="mlp-128-64", epochs=5, batch_size=32, loss="categorical_crossentropy")
+
+
+MODELS = {
+    "sketch": sketch,
+    "cnn": cnn,
+    "quick": quick,
+    "cnn-classic": cnn_classic,
+    "mlp-512": mlp_512,
+    "mlp-128-128": mlp_128_128,
+    "mlp-128": mlp_128,
+    "mlp-128-64": mlp_128_64,
+}
+CONFIGS = {
+    config.model: config for config in (SKETCH, CNN, QUICK, CNN_CLASSIC, MLP_512, MLP_128_128, MLP_128, MLP_128_64)
+}
+
+
+def build_model(config):
+    """Return the network that a TrainConfig names, with new weights.
+
+    Raises:
+        InputError: there is no such network, or it cannot be built with `config.network`.
+    """
+    if config.model not in MODELS:
+        raise InputError(f"Expected a model of {', '.join(MODELS)}. Received: {config.model}")
+    function = MODELS[config.model]
+    known = inspect.signature(function).parameters
+    for name in config.network:
+        if name not in known:
+            raise InputError(
+                f"Expected network settings of {config.model}: {', '.join(known) or 'none'}. Received: {name}"
+            )
+    try:
+        return function(**config.network)
+    except (TypeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"Expected network settings to build {config.model} with. Received: {config.network}: {reason}"
+        ) from None
+
+
+def network_settings(config):
+    """Return every setting of the network that a TrainConfig builds: those it gives, and the defaults of the others."""
+    parameters = inspect.signature(MODELS[config.model]).parameters
+    return {name: parameter.default for name, parameter in parameters.items()} | config.network
+
+
+def compile_model(model, config, steps_per_epoch):
+    """Give a Keras model the optimizer, schedule and loss of a TrainConfig, in place."""
+    rate = config.learning_rate
+    if config.schedule == "cosine":
+        steps = config.epochs * steps_per_epoch
+        rising = min(steps_per_epoch, round(0.3 * steps))
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=rate / 20, warmup_target=rate, warmup_steps=rising, decay_steps=steps - rising
+        )
+    optimizers = {
+        "adam": functools.partial(keras.optimizers.Adam, beta_1=config.beta_1, beta_2=config.beta_2),
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": functools.partial(keras.optimizers.SGD, momentum=0.9, nesterov=True),
+    }
+    model.compile(
+        optimizers[config.optimizer](rate),
+        config.loss,
+        metrics=["accuracy"],
+        jit_compile=False,  # on a CPU, XLA makes small nets 1.5 times slower
+        steps_per_execution=16,  # a small net's step takes no longer than Python's way to the next
+    )
+    # Else Keras makes the variables of both while it traces the first step, and must trace it again.
+    model.optimizer.build(model.trainable_variables)
+    label = np.zeros((1, 10) if config.loss == "categorical_crossentropy" else 1)
+    model.compute_metrics(None, label, np.zeros((1, 10)))

@@ -1,0 +1,332 @@
+"""The search for the settings of `cnn`: an Optuna study, each trial of which is a short training run.
+
+A study lies in an SQLite file or a PostgreSQL database. Any number of workers may run trials of the same study; each
+keeps a heartbeat in it, and the trial of one that falls silent is marked as failed and run again.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import platform
+import random
+import re
+import time
+import warnings
+from pathlib import Path
+
+import keras
+import optuna
+import sqlalchemy.exc
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.trial import TrialState
+from tqdm import tqdm
+
+from mnist_model import model_folder
+from mnist_model.data import mnist
+from mnist_model.errors import InputError
+from mnist_model.evaluation import plots
+from mnist_model.training.config import OPTIMIZERS, TrainConfig
+from mnist_model.training.models import build_model
+from mnist_model.training.train import fit
+
+DATABASE_FILE = "study.db"  # the study itself, where no other storage is named
+STUDY_FILE = "study.json"  # its settings, its trials, and the best of them as a TrainConfig
+HISTORY_FILE = "history.png"
+IMPORTANCES_FILE = "importances.png"
+COORDINATES_FILE = "parallel_coordinates.png"
+
+# What the first trial tries: settings chosen by hand, for the others to beat.
+UNTUNED = {
+    "optimizer": "adam",
+    "learning_rate": 4e-3,
+    "batch_size": 128,
+    "conv_layers": 5,
+    "filters": 24,
+    "dense_layers": 0,
+    "neurons": 64,
+    "dropout": 0.3,
+    "augmentation": 1.0,
+}
+
+
+def suggest_config(trial, epochs):
+    """Return the TrainConfig that an Optuna trial is to try: the search space.
+
+    One strength stands for the four limits of the augmentation, so that there are three questions fewer to try.
+    """
+    network = {
+        "conv_layers": trial.suggest_int("conv_layers", 3, 7),
+        "filters": trial.suggest_int("filters", 8, 40, step=4),
+        "dense_layers": trial.suggest_int("dense_layers", 0, 2),
+        "neurons": trial.suggest_int("neurons", 32, 256, step=32),
+        "dropout": trial.suggest_float("dropout", 0, 0.5, step=0.05),
+    }
+    strength = trial.suggest_float("augmentation", 0, 2, step=0.05)
+    return TrainConfig(
+        model="cnn",
+        network=network,
+        epochs=epochs,
+        batch_size=trial.suggest_categorical("batch_size", [32, 64, 128, 256]),
+        optimizer=trial.suggest_categorical("optimizer", OPTIMIZERS),
+        learning_rate=float(f"{trial.suggest_float('learning_rate', 5e-4, 5e-2, log=True):.2g}"),
+        schedule="cosine",
+        rotation=round(10 * strength, 4),
+        zoom=round(0.1 * strength, 4),
+        shear=round(0.15 * strength, 4),
+        shift=round(1.5 * strength, 4),
+    )
+
+
+def study_settings(images, *, epochs, max_parameters):
+    """Return what all trials of a study have in common: the images, the epochs of each, the most parameters."""
+    return {"images_md5": mnist.images_md5(images), "epochs": epochs, "max_parameters": max_parameters}
+
+
+def open_study(storage, name, settings, *, grace=60):
+    """Open a study, or begin it where there is none of this name.
+
+    Args:
+        storage: an SQLAlchemy address, as `sqlite:///study.db` or `postgresql+psycopg://USER@HOST/DATABASE`.
+        name: of the study.
+        settings: a dict of what all its trials have in common, from `study_settings`.
+        grace: seconds after which a worker without a heartbeat is taken for dead.
+
+    Returns:
+        An optuna.Study whose `user_attrs` hold `settings`.
+
+    Raises:
+        InputError: there is no such storage, or the study was begun with other settings.
+    """
+    # From its second epoch on, a trial is held against the median of the others; five come first.
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
+    with _storage_errors(storage), _experiments_expected():
+        try:
+            opened = _open_storage(storage, grace)
+        # A port that is no number; no driver installed; made by another version of Optuna.
+        except (ValueError, ImportError, RuntimeError) as error:
+            raise sqlalchemy.exc.ArgumentError(str(error)) from None
+        # Settings are taken together, as a good rate depends on the optimizer; a trial that another worker is running
+        # counts as a bad one, so that the next is another.
+        sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True)
+        options = {"study_name": name, "storage": opened, "sampler": sampler, "pruner": pruner}
+        try:
+            study = optuna.create_study(direction="maximize", **options)
+            study.enqueue_trial(UNTUNED)
+        except optuna.exceptions.DuplicatedStudyError:
+            study = optuna.load_study(**options)
+        for key, value in settings.items():
+            begun_with = study.user_attrs.get(key)
+            if begun_with is None:  # new, or still being begun by a worker that means the same
+                study.set_user_attr(key, value)
+            elif begun_with != value:
+                raise InputError(f"Expected {key} to be {begun_with}, as the study {name} began. Received: {value}")
+    return study
+
+
+def _open_storage(storage, grace):
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    address = sqlalchemy.make_url(storage)
+    if address.get_backend_name() == "postgresql":
+        address = address.update_query_dict({"connect_timeout": "10", **address.query})
+    for attempt in range(10):
+        try:
+            return RDBStorage(
+                address.render_as_string(hide_password=False),
+                engine_kwargs={"pool_pre_ping": True},
+                heartbeat_interval=max(1, grace // 4),
+                grace_period=grace,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+            )
+        except sqlalchemy.exc.DBAPIError as error:
+            # Of workers that start together each finds no tables, and makes them; all but the first are refused.
+            if attempt == 9 or not re.search("already exists|duplicate key|UNIQUE constraint", str(error)):
+                raise
+            time.sleep(random.uniform(0.1, 1))
+
+
+@contextlib.contextmanager
+def _storage_errors(storage):
+    """Say in one line, and without the password, what is wrong with a storage."""
+    try:
+        yield
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = error.__cause__ or error
+        reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
+        shown = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", storage)
+        raise InputError(f"Expected a storage that can be used. Received: {shown}: {reason}") from None
+
+
+@contextlib.contextmanager
+def _experiments_expected():
+    """Keep Optuna from warning that heartbeats and parallel sampling may change with its next version."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+def run_study(study, images, labels, trials):
+    """Run trials until the study has `trials` that were finished, complete or pruned, whoever ran them.
+
+    Networks that are too large are not trained, and not counted. Returns once all trials are finished, also those of
+    other workers. A trial that is stopped by Ctrl-C is queued, to be run again when the study is.
+
+    Args:
+        study: from `open_study`.
+        images: (N, 28, 28) uint8, MNIST's training images.
+        labels: (N,) integers from 0 to 9.
+        trials: how many.
+    """
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it would warn that each trial's net is traced anew
+    with _storage_errors(f"the study {study.study_name}"), _experiments_expected(), _Bar(study, trials) as bar:
+
+        def objective(trial):
+            # Two workers may both have seen that one trial is wanted, and begun one each: the later one withdraws.
+            if sum(other.number < trial.number for other in _counted(study)) >= trials:
+                trial.set_user_attr("withdrawn", True)
+                raise _Withdrawn
+            trial.set_user_attr("worker", f"{platform.node()}:{os.getpid()}")
+            config = suggest_config(trial, study.user_attrs["epochs"])
+            keras.backend.clear_session()
+            parameters = build_model(config).count_params()
+            trial.set_user_attr("parameters", parameters)
+            if parameters > study.user_attrs["max_parameters"]:
+                trial.set_user_attr("too_large", True)
+                raise optuna.TrialPruned  # not a failure, from which the study would learn nothing
+            try:
+                _, history = fit(config, images, labels, callbacks=[_Report(trial, bar)], verbose=0)
+            except KeyboardInterrupt:
+                RetryHeartbeatStaleTrialCallback()(study, study.trials[trial.number])
+                raise
+            return history[-1]["val_accuracy"]
+
+        while True:
+            fail_stale_trials(study)
+            bar.update()
+            counted = _counted(study)
+            if len(counted) < trials or any(trial.state == TrialState.WAITING for trial in counted):
+                try:
+                    study.optimize(objective, n_trials=1, catch=_Withdrawn)
+                except (optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
+                    # This worker was silent for so long that its trial was given to another.
+                    if isinstance(error, ValueError) and str(error) != "Cannot tell a FAIL trial.":
+                        raise
+            elif all(trial.state.is_finished() for trial in counted):
+                break
+            else:
+                bar.say("the last trials are with other workers")
+                time.sleep(1)
+
+
+def _counted(study):
+    """Return the trials that are finished, running or queued, but for those that failed or were too large."""
+    trials = study.get_trials(deepcopy=False)
+    return [trial for trial in trials if trial.state != TrialState.FAIL and not trial.user_attrs.get("too_large")]
+
+
+class _Withdrawn(Exception):
+    """One trial more than were asked for."""
+
+
+class _Report(keras.callbacks.Callback):
+    """Tells the study and the bar of each epoch, and ends a trial that does worse than the others did by then."""
+
+    def __init__(self, trial, bar):
+        super().__init__()
+        self.trial, self.bar = trial, bar
+
+    def on_epoch_end(self, epoch, logs):
+        self.trial.report(logs["val_accuracy"], epoch + 1)
+        self.bar.say(f"trial {self.trial.number}, epoch {epoch + 1}: {logs['val_accuracy']:.2%}")
+        if self.trial.should_prune():
+            raise optuna.TrialPruned
+
+
+class _Bar:
+    """The finished trials of a study, its best so far, and what this worker is at."""
+
+    def __init__(self, study, trials):
+        self.study = study
+        self._bar = tqdm(initial=len(self._finished()), total=trials, unit="trial", dynamic_ncols=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._bar.close()
+
+    def update(self):
+        finished = self._finished()
+        self._bar.n = len(finished)
+        complete = [trial for trial in finished if trial.state == TrialState.COMPLETE]
+        if complete:
+            best = max(complete, key=lambda trial: trial.value)
+            self._bar.set_description_str(f"best {best.value:.2%} (trial {best.number})")
+        self._bar.refresh()
+
+    def say(self, text):
+        self._bar.set_postfix_str(text)
+
+    def _finished(self):
+        return [trial for trial in _counted(self.study) if trial.state.is_finished()]
+
+
+def write_study(study, folder):
+    """Write what a study found to `study.json` and its pictures in a folder, and return what is in the file.
+
+    Raises:
+        InputError: no trial is complete.
+    """
+    trials = study.get_trials(deepcopy=False)
+    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+        raise InputError(f"Expected a study with a complete trial. Received: {study.study_name}, which has none")
+    best = study.best_trial
+    config = suggest_config(optuna.trial.FixedTrial(best.params), study.user_attrs["epochs"])
+    record = {
+        "study": study.study_name,
+        "settings": study.user_attrs,
+        "best": {"number": best.number, "val_accuracy": round(best.value, 6)},
+        "config": dataclasses.asdict(config),
+        "importances": _importances(study),
+        **model_folder.provenance("keras", "tensorflow", "numpy", "optuna"),
+        "trials": [_trial_record(trial) for trial in trials],
+    }
+    model_folder.write_json(folder / STUDY_FILE, record)
+    plots.draw_study_history(record["trials"], folder / HISTORY_FILE)
+    plots.draw_importances(record["importances"], folder / IMPORTANCES_FILE)
+    plots.draw_parallel_coordinates(record["trials"], folder / COORDINATES_FILE)
+    return record
+
+
+def _importances(study):
+    """Return the share of each setting in what makes trials good, largest first; none of fewer than two trials."""
+    if len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) < 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that of few trials they are inaccurate
+        importances = optuna.importance.get_param_importances(study)
+    return {name: round(float(share), 6) for name, share in importances.items()}
+
+
+def _trial_record(trial):
+    seconds = (trial.datetime_complete - trial.datetime_start).total_seconds() if trial.datetime_complete else None
+    return {
+        "number": trial.number,
+        "state": next((why for why in ("withdrawn", "too_large") if why in trial.user_attrs), trial.state.name.lower()),
+        "repeats": trial.system_attrs.get("failed_trial"),
+        "val_accuracy": [round(value, 6) for value in trial.intermediate_values.values()],
+        "parameters": trial.user_attrs.get("parameters"),
+        "params": trial.params,
+        "seconds": seconds,
+    }
+
+
+def best_config(folder):
+    """Return the TrainConfig of the best trial of the study whose results lie in `folder`."""
+    path = Path(folder) / STUDY_FILE
+    if not path.is_file():
+        raise InputError(f"Expected the folder of a study that has ended, with {STUDY_FILE}. Received: {folder}")
+    try:
+        return TrainConfig(**model_folder.read_json(path)["config"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"Expected the results of a study. Received: {path}, unreadable: {error}") from None

@@ -1,0 +1,1 @@
+() => document.querySelector('#pad button[aria-label="Clear canvas"]')?.click()

@@ -1,0 +1,123 @@
+"""What would be published, of the bundled model."""
+
+import re
+import shutil
+
+import pytest
+from huggingface_hub import metadata_load
+
+from mnist_model import model_folder
+from mnist_model.errors import InputError
+from mnist_model.publishing import card
+
+
+@pytest.fixture(scope="module")
+def text(prepared):
+    return (prepared / "README.md").read_text()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return shutil.copytree(model_folder.PRETRAINED, tmp_path / "model")
+
+
+def test_all_is_there_and_the_files_are_those_of_the_folder(prepared):
+    names = {path.name for path in prepared.iterdir()}
+    assert {path.name for path in model_folder.PRETRAINED.iterdir()} < names
+    assert names - {path.name for path in model_folder.PRETRAINED.iterdir()} == {
+        *("README.md", "config.json", "metadata.json", "model.weights.h5", "preprocessing.py", "example.png")
+    }
+    for path in model_folder.PRETRAINED.iterdir():
+        assert (prepared / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_front_matter_is_what_the_hub_reads(prepared):
+    front = metadata_load(prepared / "README.md")
+    metrics = model_folder.read_json(model_folder.PRETRAINED / "metrics.json")
+    assert (front["library_name"], front["pipeline_tag"]) == ("keras", "image-classification")
+    assert front["license"] == "apache-2.0"
+    (index,) = front["model-index"]
+    mnist, drawn = (each["metrics"][0]["value"] for each in index["results"])
+    assert mnist == metrics["mnist_test"]["accuracy"]["model.tflite"]
+    assert drawn == metrics["drawn"]["systems"]["this model"]["ordinary"]["accuracy"]
+
+
+def test_the_files_are_listed_with_their_sha256(prepared, text):
+    listed = dict(re.findall(r"^\| `(.+)` \| [\d,]+ \| `([0-9a-f]{64})` \|$", text, re.M))
+    assert listed == {path.name: model_folder.sha256(path) for path in prepared.iterdir() if path.name != "README.md"}
+
+
+def test_the_snippets_are_pinned_and_can_be_parsed(text):
+    snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(snippets) == 4
+    for snippet in snippets:
+        compile(snippet, "snippet", "exec")
+        assert "me/digits" in snippet
+        assert "v1.0" in snippet
+    assert "They are pinned to `v1.0`" in text
+
+
+def test_the_pictures_it_shows_are_there(prepared, text):
+    shown = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert len(shown) == 7
+    assert all((prepared / name).exists() for name in shown)
+
+
+def test_its_figures_are_those_of_the_record(folder, tmp_path):
+    metrics = model_folder.read_json(folder / "metrics.json")
+    metrics["mnist_test"]["accuracy"]["model.tflite"] = 0.12345
+    metrics["mnist_test"]["classes"][3]["recall_interval"] = [0.4321, 0.5678]
+    model_folder.write_json(folder / "metrics.json", metrics)
+    card.prepare(folder, tmp_path / "out", "me/digits")
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "put the full sha of a commit in the place of `main`" in text
+    assert "| 12.35 % |" in text
+    assert "| 43.21 to 56.78 |" in text
+
+
+def test_the_command_trains_with_the_settings_of_the_record(text):
+    command = re.search(r"```sh\n(.*?)```", text, re.DOTALL)[1].replace("\\\n", " ").split()
+    config = model_folder.read_json(model_folder.PRETRAINED / "training.json")["config"]
+    network = config.pop("network")
+    flags = dict(zip(command[3::2], command[4::2], strict=True))
+    assert flags.pop("--network") == " ".join(f"{name}={value}" for name, value in network.items())
+    assert flags == {f"--{name.replace('_', '-')}": str(value) for name, value in config.items()}
+
+
+def test_a_model_of_mnist_alone_has_a_card_too(folder, tmp_path):
+    for name in ("detector.tflite", "detector.json", "drawn.png"):
+        (folder / name).unlink()
+    metrics = model_folder.read_json(folder / "metrics.json")
+    del metrics["drawn"]
+    model_folder.write_json(folder / "metrics.json", metrics)
+    training = model_folder.read_json(folder / "training.json")
+    training["data"]["training"]["ink"] = 0
+    model_folder.write_json(folder / "training.json", training)
+    card.prepare(folder, tmp_path / "out", "me/digits")
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "It answers a digit for everything" in text
+    assert not re.search("pen strokes|detector|drawn", text)
+
+
+def test_a_missing_figure_is_an_error_and_nothing_is_written(folder, tmp_path):
+    metrics = model_folder.read_json(folder / "metrics.json")
+    del metrics["mnist_test"]["top_2_accuracy"]
+    model_folder.write_json(folder / "metrics.json", metrics)
+    with pytest.raises(InputError, match="Expected records with all that the card says. .*top_2_accuracy"):
+        card.prepare(folder, tmp_path / "out", "me/digits")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", card.REQUIRED_FILES)
+def test_a_folder_that_is_not_whole_is_an_error(folder, tmp_path, name):
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=f"Expected a model folder with {name}"):
+        card.prepare(folder, tmp_path / "out", "me/digits")
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.tflite", "detector.tflite", "detector.json"])
+def test_a_file_that_is_not_the_one_that_was_measured_is_an_error(folder, tmp_path, name):
+    with open(folder / name, "ab") as file:
+        file.write(b" ")
+    with pytest.raises(InputError, match=f"Expected the files that were measured .* with {name} changed"):
+        card.prepare(folder, tmp_path / "out", "me/digits")

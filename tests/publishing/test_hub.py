@@ -1,0 +1,135 @@
+"""Publishing on a Hub on loopback, with the Hub's own client."""
+
+import pytest
+from huggingface_hub import CommitOperationAdd, HfApi
+
+from mnist_model import model_folder
+from mnist_model.errors import InputError
+from mnist_model.publishing import hub
+from tests.conftest import digit
+
+
+@pytest.fixture
+def mine(monkeypatch):
+    """The token of me."""
+    monkeypatch.setenv("HF_TOKEN", "hf_me")
+
+
+def files_of(loopback, revision="main", repo_id="me/digits", kind="models"):
+    repo = loopback.repo(kind, repo_id)
+    return set(repo.files(repo.sha(revision))) - {".gitattributes"}
+
+
+def commits(loopback, repo_id="me/digits"):
+    """The number of commits after the one that the Hub makes with the repo."""
+    return int(loopback.repo("models", repo_id).git("rev-list", "--count", "main")) - 1
+
+
+def test_a_folder_is_published_in_one_commit_and_tagged(loopback, mine, prepared):
+    published = hub.publish(prepared, "me/digits", tag="v1.0")
+    assert published == hub.Published(
+        f"{loopback.url}/me/digits", loopback.repo("models", "me/digits").sha("v1.0"), True
+    )
+    assert commits(loopback) == 1
+    assert files_of(loopback, "v1.0") == {path.name for path in prepared.iterdir()}
+    assert digit("v1.0") == 3
+
+
+def test_publishing_again_changes_nothing(loopback, mine, prepared):
+    first = hub.publish(prepared, "me/digits", tag="v1.0")
+    loopback.requests.clear()
+    again = hub.publish(prepared, "me/digits", tag="v1.0")
+    assert (again.sha, again.changed) == (first.sha, False)
+    assert not [line for line in loopback.requests if "commit" in line or "lfs" in line]
+
+
+def test_what_is_not_in_the_folder_goes(loopback, mine, prepared):
+    hub.publish(prepared, "me/digits")
+    HfApi().create_commit("me/digits", [CommitOperationAdd("old.txt", b"old")], commit_message="Add")
+    assert hub.publish(prepared, "me/digits").changed
+    assert files_of(loopback) == {path.name for path in prepared.iterdir()}
+
+
+def test_a_tag_stays_with_its_commit(loopback, mine, prepared):
+    first = hub.publish(prepared, "me/digits", tag="v1.0")
+    hub.publish(model_folder.PRETRAINED, "me/digits")
+    before = commits(loopback)
+    with pytest.raises(InputError, match=f"Expected a new tag. Received: v1.0, which names the commit {first.sha}"):
+        hub.publish(prepared, "me/digits", tag="v1.0")
+    assert commits(loopback) == before
+
+
+def test_a_private_repo_is_private(loopback, mine, prepared, monkeypatch):
+    hub.publish(prepared, "me/digits", private=True)
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(InputError, match="Expected a model folder, or a model on the Hub, with a token"):
+        digit()
+
+
+def test_a_space_of_the_same_name_is_left_alone(loopback, mine, prepared):
+    HfApi().create_repo("me/digits", repo_type="space", space_sdk="gradio")
+    hub.publish(prepared, "me/digits")
+    assert files_of(loopback, kind="spaces") == set()
+
+
+def test_without_a_token_nothing_is_asked(loopback, prepared):
+    with pytest.raises(InputError, match=r"Expected a token of the Hub \(hf auth login, or HF_TOKEN\). Received: none"):
+        hub.publish(prepared, "me/digits")
+    assert loopback.requests == []
+
+
+@pytest.mark.parametrize(
+    ("token", "repo_id", "message"),
+    [
+        ("hf_unknown", "me/digits", "Expected a token of the Hub .* Received: one it does not know"),
+        ("hf_you", "me/new", "Expected a token that may write to me/new. Received: one that may not"),
+        ("hf_you", "me/digits", "Expected a token that may write to me/digits. Received: one that may not"),
+    ],
+)
+def test_a_token_that_may_not_write_is_an_error(loopback, published, prepared, monkeypatch, token, repo_id, message):
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(InputError, match=message) as error:
+        hub.publish(prepared, repo_id)
+    assert token not in str(error.value)
+    assert commits(loopback) == 1
+
+
+STEPS = [
+    "POST .*/create",
+    "GET /api",
+    "POST .*/preupload",
+    "POST .*/batch",
+    "PUT /lfs",
+    "POST .*/commit",
+    "POST .*/tag",
+]
+
+
+@pytest.mark.parametrize(("step", "status"), [*((step, 503) for step in STEPS), ("POST .*/commit", 429)])
+def test_a_bad_moment_of_the_hub_passes_while_publishing(loopback, mine, prepared, step, status, no_waiting):
+    loopback.fail(step, times=2, status=status, headers={"Retry-After": "0"})
+    published = hub.publish(prepared, "me/digits", tag="v1.0")
+    assert published.sha == loopback.repo("models", "me/digits").sha("v1.0")
+    assert commits(loopback) == 1
+
+
+@pytest.mark.parametrize("step", ["PUT /lfs", "POST .*/commit"])
+def test_a_line_that_is_cut_leaves_the_old_revision_whole_and_running_again_finishes(
+    loopback, published, mine, prepared, step, no_waiting
+):
+    before = files_of(loopback)
+    loopback.fail(step, times=99, cut_after=100)
+    with pytest.raises(InputError, match="Expected to publish me/digits. Received: "):
+        hub.publish(prepared, "me/digits")
+    assert files_of(loopback) == before
+    assert loopback.repo("models", "me/digits").sha("main") == published
+    assert digit() == 3
+    loopback.faults.clear()
+    hub.publish(prepared, "me/digits")
+    assert files_of(loopback) == {path.name for path in prepared.iterdir()}
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """The Hub's client waits for seconds, and more each time, before it asks again."""
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
