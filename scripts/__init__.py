@@ -1,8 +1,8 @@
-"""What a person starts from the command line, each as `python -m scripts.NAME`; `--help` tells its options.
+"""The commands, each run as `python -m scripts.NAME`; `--help` lists its options.
 
-A script parses, calls the package and prints. What needs TensorFlow it imports in `main`, so that where TensorFlow is
-not installed it can say so; after parsing, so that `--help` and mistakes are answered at once. Only `train` imports
-before: the models' settings are its options.
+A script parses, calls the package and prints. It imports what needs TensorFlow in `main`, so that it can say if
+TensorFlow is not installed, and after parsing, so that `--help` and wrong options are answered at once. Only `train`
+imports earlier: the models' settings are its options.
 """
 
 import os
@@ -10,18 +10,18 @@ import sys
 
 from mnist_model.errors import InputError
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's log of what it found on the machine
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # hide TensorFlow's log of the hardware
 
 TRAINING_PACKAGES = {
     *("tensorflow", "keras", "sklearn", "scipy", "matplotlib", "optuna", "sqlalchemy", "tqdm"),
-    *("HersheyFonts", "unlzw3"),
+    *("hatchling", "HersheyFonts", "unlzw3"),
 }
 
 
 def run(main):
-    """Call `main` and exit with its status; a person's mistake is one line and status 1, Ctrl-C status 130.
+    """Call `main` and exit with its status. A person's mistake prints one line and exits with 1, Ctrl-C with 130.
 
-    Where nobody reads on, as after `| head`, it ends without a word, with the 141 of other programs.
+    When the output is closed, as by `| head`, it exits silently with 141, as other programs do.
     """
     try:
         status = main()
@@ -40,6 +40,6 @@ def run(main):
         print("stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        # At its end Python writes what is left, which must go somewhere.
+        # Python flushes stdout at exit, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

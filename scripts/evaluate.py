@@ -6,6 +6,7 @@ With --drawn, measure one on the drawn-digit benchmark as well: python -m script
 import argparse
 from pathlib import Path
 
+from mnist_model.quiet import quiet_stderr
 from scripts import run
 
 
@@ -26,8 +27,9 @@ def main(argv=None):
     if arguments.twin and not arguments.drawn:
         parser.error("--twin is for --drawn")
 
-    from mnist_model.data import mnist, strokes
-    from mnist_model.evaluation import drawn, metrics
+    with quiet_stderr():
+        from mnist_model.data import mnist, strokes
+        from mnist_model.evaluation import drawn, metrics
 
     images, labels = mnist.load_test(arguments.data)
     pen_digits = strokes.load(arguments.pendigits) if arguments.drawn else ()

@@ -5,14 +5,16 @@ import ast
 import dataclasses
 from pathlib import Path
 
+from mnist_model.quiet import quiet_stderr
 from scripts import run
 
 
 def main(argv=None):
-    from mnist_model.data import mnist, strokes
-    from mnist_model.training import train
-    from mnist_model.training.config import TrainConfig
-    from mnist_model.training.models import CONFIGS
+    with quiet_stderr():
+        from mnist_model.data import mnist, strokes
+        from mnist_model.training import train
+        from mnist_model.training.config import TrainConfig
+        from mnist_model.training.models import CONFIGS
 
     parser = argparse.ArgumentParser(prog="python -m scripts.train", add_help=False)
     parser.add_argument("--model", choices=CONFIGS, default="cnn")

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mnist_model.quiet import quiet_stderr
 from scripts import run
 
 
@@ -17,9 +18,10 @@ def main(argv=None):
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     arguments = parser.parse_args(argv)
 
-    from mnist_model import model_folder
-    from mnist_model.data import mnist, strokes
-    from mnist_model.training import train
+    with quiet_stderr():
+        from mnist_model import model_folder
+        from mnist_model.data import mnist, strokes
+        from mnist_model.training import train
 
     # Before anything is downloaded.
     model_folder.find(arguments.folder, model_folder.TRAINING_FILE)

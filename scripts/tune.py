@@ -6,6 +6,7 @@ For more machines, the same line on each: python -m scripts.tune --storage postg
 import argparse
 from pathlib import Path
 
+from mnist_model.quiet import quiet_stderr
 from scripts import run
 
 
@@ -46,8 +47,9 @@ def main(argv=None):
         if getattr(arguments, name) < 1:
             parser.error(f"Expected --{name.replace('_', '-')} of at least 1. Received: {getattr(arguments, name)}")
 
-    from mnist_model.data import mnist
-    from mnist_model.training import tuning
+    with quiet_stderr():
+        from mnist_model.data import mnist
+        from mnist_model.training import tuning
 
     images, labels = mnist.load_train(arguments.data)
     folder = arguments.out / arguments.name

@@ -33,7 +33,7 @@ def call(*command, cwd=ROOT, **environment):
     result = subprocess.run(
         [str(word) for word in command],
         cwd=cwd,
-        env=os.environ | environment,
+        env=os.environ | {name: str(value) for name, value in environment.items()},
         capture_output=True,
         text=True,
     )
@@ -153,13 +153,23 @@ def test_the_snippets_of_the_card_run_as_they_stand_and_agree(loopback, prepared
     pins = (ROOT / "requirements.txt").read_text()
     packages = re.search("pip install (.*?)`", card)[1].split()
     small = virtual_environment(tmp_path / "venv", [re.search(f"^{name}==.*$", pins, re.M)[0] for name in packages])
+    reader = virtual_environment(tmp_path / "reader" / "venv")
+    for line in re.search(r"```sh\n(pip install.*?)```", card, re.DOTALL)[1].splitlines():
+        program, *words = line.split()
+        call(reader.with_name(program), *words, cwd=tmp_path / "reader", PIP_CONSTRAINT=ROOT / "requirements.txt")
+    message = "try: DigitClassifier.from_pretrained()\nexcept ValueError as error: print(error)"
+    said = call(reader, "-c", f"from mnist_model import DigitClassifier\n{message}", cwd=tmp_path)
+    assert said == (
+        "Expected a model folder, or a model on the Hub, user/name, as this installation has no bundled model. "
+        "Received: none\n"
+    )
     (tmp_path / "elsewhere").mkdir()
     answers = []
     for snippet, python, folder in (
         (with_hub, sys.executable, tmp_path / "elsewhere"),
         (pinned, sys.executable, tmp_path / "elsewhere"),
         (litert, small, tmp_path / "elsewhere"),
-        (own, sys.executable, ROOT),
+        (own, reader, tmp_path / "reader"),
     ):
         output = call(python, "-c", snippet, cwd=folder)
         answers.append(ast.literal_eval(output.splitlines()[-1]))

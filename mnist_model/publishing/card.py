@@ -1,4 +1,4 @@
-"""A model folder -> what is published of it: its files, and a model card filled from its records."""
+"""Prepare what is published of a model folder: its files, a wheel of the reader, and a card filled from its records."""
 
 import shutil
 import statistics
@@ -11,13 +11,14 @@ from huggingface_hub import EvalResult, ModelCardData, constants
 
 from mnist_model import model_folder
 from mnist_model.errors import InputError
+from mnist_model.publishing import wheel
 from mnist_model.reading import preprocessing
 
 TEMPLATE = Path(__file__).with_name("card_template.md")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "7-small-in-a-corner.png"
 
 CARD_FILE = "README.md"
-EXAMPLE_FILE = "example.png"  # what the snippets of the card read
+EXAMPLE_FILE = "example.png"  # which the snippets of the card read
 PREPROCESSING_FILE = "preprocessing.py"
 PICTURES = (
     model_folder.SAMPLES_FILE,
@@ -41,9 +42,9 @@ REQUIRED_FILES = (
     model_folder.METRICS_FILE,
     *(name for name in PICTURES if name not in OPTIONAL_FILES),
 )
-WATTS = 20  # assumed of two cores of a server's processor at work, for the estimate of energy
+WATTS = 20  # assumed power of two busy server cores, for the estimate of energy
 
-# From the record of one system in the drawn-digit benchmark, see `drawn.benchmark`: a share, and what it is to be.
+# Row -> how to get its share from one system's record in the drawn-digit benchmark (`drawn.benchmark`), and the aim.
 DRAWN_ROWS = {
     "MNIST test": (lambda system: system["mnist_test"]["accuracy"], "≥ 99.70"),
     "drawn, ordinary brush and size": (lambda system: system["ordinary"]["accuracy"], "≥ 99.00"),
@@ -87,19 +88,19 @@ REFUSAL_ROWS = {
 
 
 def prepare(folder, out, repo_id, revision=None):
-    """Write into the new folder `out` exactly what is published of a model folder.
+    """Write exactly what is published of a model folder into the new folder `out`.
 
-    That is its files; `model.keras` unpacked as well, which is the layout that `keras.saving.load_model("hf://…")`
-    reads; the preprocessing; an example; and the card.
+    These are its files; the content of `model.keras`, the layout that `keras.saving.load_model("hf://…")` reads; the
+    preprocessing; the wheel of the reader; an example picture; and the card.
 
     Args:
         folder: an evaluated model folder.
         out: the folder to make.
-        repo_id: "user/name", under which the card's snippets find the model.
-        revision: the tag that they pin; None for the main branch.
+        repo_id: "user/name", the repo that the card's snippets load from.
+        revision: the tag that they load; None for the main branch.
 
     Raises:
-        InputError: a file is missing, or is not the one that was measured; or `out` exists.
+        InputError: a file is missing or has changed since it was evaluated, or `out` exists.
     """
     paths = _whole(folder)
     with model_folder.new_folder(out) as new:
@@ -109,11 +110,12 @@ def prepare(folder, out, repo_id, revision=None):
             archive.extractall(new)
         shutil.copyfile(preprocessing.__file__, new / PREPROCESSING_FILE)
         shutil.copyfile(EXAMPLE, new / EXAMPLE_FILE)
+        wheel.build(new)
         (new / CARD_FILE).write_text(render(new, repo_id, revision), encoding="utf-8")
 
 
 def _whole(folder):
-    """Return the paths of the files of a model folder that are published; InputError if it is not whole."""
+    """Return the paths of the files to publish; InputError if the model folder is incomplete."""
     paths = model_folder.find(folder, *REQUIRED_FILES)
     folder = paths[0].parent
     paths += [folder / name for name in OPTIONAL_FILES if (folder / name).exists()]
@@ -125,7 +127,7 @@ def _whole(folder):
 
 
 def render(folder, repo_id, revision):
-    """Return the card of a folder that `prepare` has filled, in Markdown; InputError if its records lack something."""
+    """Return the card of a folder that `prepare` has filled, in Markdown; InputError if its records are incomplete."""
     training = model_folder.read_json(folder / model_folder.TRAINING_FILE)
     metrics = model_folder.read_json(folder / model_folder.METRICS_FILE)
     files = [
@@ -141,6 +143,7 @@ def render(folder, repo_id, revision):
         metadata=_metadata(training, metrics, repo_id),
         endpoint=constants.ENDPOINT,
         repo_id=repo_id,
+        wheel=next(folder.glob("*.whl")).name,
         pinned=revision is not None,
         revision=revision or constants.DEFAULT_REVISION,
         training=training,
@@ -199,7 +202,7 @@ def drawn_rows(drawn):
 
 
 def _command(config):
-    """Return the line that trains with a TrainConfig, given as a dict, whatever the defaults are by then."""
+    """Return the command that trains with a TrainConfig, a dict, even if the defaults change later."""
     words = ["python -m scripts.train"]
     for name, value in config.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A model folder -> a classifier that reads pictures, on LiteRT: without TensorFlow."""
+"""Load a model folder and read pictures with it, on LiteRT and without TensorFlow."""
 
 import threading
 from dataclasses import dataclass
@@ -10,22 +10,23 @@ from ai_edge_litert.interpreter import Interpreter
 
 from mnist_model import model_folder
 from mnist_model.errors import InputError
+from mnist_model.quiet import quiet_stderr
 from mnist_model.reading.preprocessing import SIZE, preprocess
 
-THREADS = 2  # of an interpreter: nearly twice as fast as one, for the same work; a free Space has two processors
-BATCH_SIZE = 256  # most images the interpreter is given at once, so that memory does not grow with their number
+THREADS = 2  # per interpreter: nearly twice as fast as one thread, and a free Space has two CPUs
+BATCH_SIZE = 256  # most images in one call of the interpreter, so that memory does not grow with their number
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a classifier says of one picture.
+    """The answer of a classifier for one picture.
 
     Attributes:
-        digit: 0–9, or None where there is none to read.
+        digit: 0–9, or None if there is no digit.
         confidence: the largest of `probabilities`, 0.1–1.
-        probabilities: (10,) float32, one for each digit, summing to 1; all equal where the picture is blank.
+        probabilities: (10,) float32, one for each digit, summing to 1; all equal if the picture is blank.
         image: (28, 28) uint8, what the model saw: ink 255 on 0.
-        status: "digit", "blank" where the picture holds no ink, or "not_a_digit" where it holds something else.
+        status: "digit"; "blank" if the picture has no ink; or "not_a_digit" if the ink is something else.
     """
 
     digit: int | None
@@ -35,22 +36,22 @@ class Prediction:
     status: Literal["digit", "blank", "not_a_digit"]
 
     def __str__(self):
-        """The digit and the confidence, "7 (98.2 %)", or in a word why there is none."""
+        """The digit and the confidence, "7 (98.2 %)", or why there is no digit, "not a digit"."""
         return self.status.replace("_", " ") if self.digit is None else f"{self.digit} ({percent(self.confidence)})"
 
 
 def percent(confidence):
-    """Return a confidence, 0–1, in words. No model is certain, and rounding shall not make it so."""
+    """Format a confidence, 0–1. No model is certain, so rounding never gives 100 %."""
     return "over 99.9 %" if confidence > 0.999 else f"{100 * confidence:.1f} %"
 
 
 class DigitClassifier:
-    """Reads a handwritten digit in any picture. Safe to share between threads.
+    """Read a handwritten digit in any picture. Safe to share between threads.
 
     Attributes:
-        folder: the model folder it was loaded from.
-        origin: what it is, in words: "the bundled model", or the folder, or the Hub's repo and the full sha.
-        metrics: what `metrics.json` there holds; empty where the model was not evaluated.
+        folder: the model folder.
+        origin: where the model comes from: "the bundled model", the folder, or the Hub repo and its full sha.
+        metrics: the content of its `metrics.json`; empty if the model was not evaluated.
     """
 
     def __init__(self, folder, origin=None):
@@ -58,7 +59,7 @@ class DigitClassifier:
         self.folder = Path(folder)
         self.origin = origin or f"the model in {folder}"
         self._model = LiteRTModel(path)
-        # A model that was trained on MNIST alone has no detector.
+        # A model trained on MNIST alone has no detector.
         self._detector, self._threshold = None, 0.0
         if (self.folder / model_folder.DETECTOR_FILE).exists():
             self._detector = LiteRTModel(self.folder / model_folder.DETECTOR_FILE, outputs=1)
@@ -72,16 +73,24 @@ class DigitClassifier:
         """Load a classifier.
 
         Args:
-            source: a model folder, or a repo on the Hub, "user/name"; None for the bundled model.
-            revision: a branch, tag or full sha of the repo; None for the newest. A folder has none.
+            source: a model folder, or a repo on the Hub, "user/name"; None for the bundled model, which a wheel
+                from the Hub does not have.
+            revision: a branch, tag or full sha of the repo; None for the newest commit. Not for a folder.
 
         Raises:
-            InputError: there is no model at `source`; see `download.fetch` for a repo.
+            InputError: there is no model at `source`, or no bundled one; see `download.fetch` for a repo.
         """
         if source is None or isinstance(source, Path) or Path(source).exists():
             if revision is not None:
                 raise InputError(f"Expected no revision with a folder. Received: {revision}")
-            return cls(model_folder.PRETRAINED, "the bundled model") if source is None else cls(source)
+            if source is not None:
+                return cls(source)
+            if not (model_folder.PRETRAINED / model_folder.LITERT_FILE).exists():
+                raise InputError(
+                    "Expected a model folder, or a model on the Hub, user/name, as this installation has no bundled "
+                    "model. Received: none"
+                )
+            return cls(model_folder.PRETRAINED, "the bundled model")
         from mnist_model.reading import download  # the Hub's client takes a second to import
 
         folder = download.fetch(str(source), revision)
@@ -92,7 +101,7 @@ class DigitClassifier:
         return self.predict_batch([image])[0]
 
     def predict_batch(self, images):
-        """Return a list of Predictions, one for each picture."""
+        """Return a list of Predictions, one per picture."""
         seen = [preprocess(image) for image in images]
         if not seen:
             return []
@@ -113,12 +122,14 @@ def _prediction(image, probabilities, is_digit):
 
 
 class LiteRTModel:
-    """A `.tflite` file that takes MNIST's images: (N, 28, 28, 1) grey levels -> (N, `outputs`) probabilities."""
+    """A `.tflite` model of MNIST images: (N, 28, 28, 1) grey levels -> (N, `outputs`) probabilities."""
 
     def __init__(self, path, outputs=10):
         try:
-            self._interpreter = Interpreter(str(path), num_threads=THREADS)
-        except ValueError as error:
+            with quiet_stderr():
+                self._interpreter = Interpreter(str(path), num_threads=THREADS)
+                self._interpreter.allocate_tensors()  # for one image, so that LiteRT logs here what it chose
+        except (ValueError, RuntimeError) as error:
             raise InputError(f"Expected a LiteRT model. Received: {path}, unreadable: {error}") from None
         (self._input,), (self._output,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if (self._input["shape_signature"][1:].tolist(), self._output["shape_signature"].tolist()[-1]) != (
@@ -129,7 +140,7 @@ class LiteRTModel:
                 f"Expected a model from (N, 28, 28, 1) to (N, {outputs}). "
                 f"Received: {path}, from {self._input['shape_signature']} to {self._output['shape_signature']}"
             )
-        self._batch = None
+        self._batch = 1
         self._lock = threading.Lock()
 
     def probabilities(self, images):

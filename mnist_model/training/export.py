@@ -1,34 +1,34 @@
-"""Keras -> LiteRT, with the proof that both answer alike."""
+"""Export a Keras model to LiteRT, and check that both give the same answers."""
 
-import contextlib
 import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from mnist_model.quiet import quiet_stderr
 from mnist_model.reading.classifier import LiteRTModel
 
-PARITY_TOLERANCE = 1e-5  # greatest difference of a probability between Keras and LiteRT
+PARITY_TOLERANCE = 1e-5  # greatest difference between a probability of Keras and of LiteRT
 
 
 def export_litert(model, path, images):
-    """Write `model` to `path` as a float32 LiteRT model, and return how far its answers are from Keras's.
+    """Write `model` to `path` as a float32 LiteRT model, and compare its answers with those of Keras.
 
     Args:
         model: the Keras model, (N, 28, 28, 1) -> (N, K) probabilities.
         path: the `.tflite` file to write.
-        images: (N, 28, 28) uint8, the images on which both are compared.
+        images: (N, 28, 28) uint8, the images to compare on.
 
     Returns:
         The greatest absolute difference of a probability.
 
     Raises:
-        RuntimeError: it is over PARITY_TOLERANCE; then `path` is not written.
+        RuntimeError: the difference is over PARITY_TOLERANCE; `path` is not written then.
     """
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         exported = Path(folder) / "model.tflite"
-        with _quiet_converter():
+        with quiet_stderr():
             model.export(str(exported), format="litert", verbose=False)
         answers = model.predict(images[..., np.newaxis].astype(np.float32), verbose=0)
         difference = float(
@@ -40,16 +40,3 @@ def export_litert(model, path, images):
             )
         os.replace(exported, path)
     return difference
-
-
-@contextlib.contextmanager
-def _quiet_converter():
-    """Keep the converter's log off the terminal: C++ writes it, past `sys.stderr`."""
-    saved = os.dup(2)
-    with open(os.devnull, "w") as null:
-        os.dup2(null.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

@@ -2,13 +2,18 @@
 
 import re
 import shutil
+import tomllib
+import zipfile
 
 import pytest
 from huggingface_hub import metadata_load
 
+from benchmarks.pages import ROOT
 from mnist_model import model_folder
 from mnist_model.errors import InputError
-from mnist_model.publishing import card
+from mnist_model.publishing import card, wheel
+
+WHEEL = f"mnist_sketch-{tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']}-py3-none-any.whl"
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +30,25 @@ def test_all_is_there_and_the_files_are_those_of_the_folder(prepared):
     names = {path.name for path in prepared.iterdir()}
     assert {path.name for path in model_folder.PRETRAINED.iterdir()} < names
     assert names - {path.name for path in model_folder.PRETRAINED.iterdir()} == {
-        *("README.md", "config.json", "metadata.json", "model.weights.h5", "preprocessing.py", "example.png")
+        *("README.md", "config.json", "metadata.json", "model.weights.h5", "preprocessing.py", "example.png"),
+        WHEEL,
     }
     for path in model_folder.PRETRAINED.iterdir():
         assert (prepared / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_wheel_holds_the_whole_package_without_the_bundled_model(prepared):
+    path = prepared / WHEEL
+    assert path.stat().st_size < 150_000
+    with zipfile.ZipFile(path) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    package = ROOT / "mnist_model"
+    files = [*package.rglob("*.py"), *package.rglob("*.md")]
+    assert names == {path.relative_to(ROOT).as_posix() for path in files}
+
+
+def test_the_wheel_is_the_same_bytes_each_time(prepared, tmp_path):
+    assert wheel.build(tmp_path).read_bytes() == (prepared / WHEEL).read_bytes()
 
 
 def test_the_front_matter_is_what_the_hub_reads(prepared):
@@ -70,13 +90,13 @@ def test_its_figures_are_those_of_the_record(folder, tmp_path):
     model_folder.write_json(folder / "metrics.json", metrics)
     card.prepare(folder, tmp_path / "out", "me/digits")
     text = (tmp_path / "out" / "README.md").read_text()
-    assert "put the full sha of a commit in the place of `main`" in text
+    assert "replace `main` with its full sha" in text
     assert "| 12.35 % |" in text
     assert "| 43.21 to 56.78 |" in text
 
 
 def test_the_command_trains_with_the_settings_of_the_record(text):
-    command = re.search(r"```sh\n(.*?)```", text, re.DOTALL)[1].replace("\\\n", " ").split()
+    command = re.search(r"```sh\n(python -m.*?)```", text, re.DOTALL)[1].replace("\\\n", " ").split()
     config = model_folder.read_json(model_folder.PRETRAINED / "training.json")["config"]
     network = config.pop("network")
     flags = dict(zip(command[3::2], command[4::2], strict=True))

@@ -50,7 +50,7 @@ def test_exactly_the_files_of_the_page_go_up(loopback, published):
     }
     assert {path for path in files if "/" not in path} == {"app.py", "requirements.txt", "README.md"}
     modules = {path for path in files if re.fullmatch(r"mnist_model/\w+\.py", path)}
-    assert modules == {f"mnist_model/{name}.py" for name in ("__init__", "errors", "model_folder")}
+    assert modules == {f"mnist_model/{name}.py" for name in ("__init__", "errors", "model_folder", "quiet")}
 
 
 def test_its_front_matter_says_what_to_build_and_to_download(loopback, published):
