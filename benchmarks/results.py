@@ -1,6 +1,6 @@
-"""Write the README's tables from the records of what was measured: python -m benchmarks.results [FOLDER...]
+"""Write the tables of README.md and docs from the records: python -m benchmarks.results [FOLDER...]
 
-The records of each model FOLDER, training.json and metrics.json, are first copied into docs/results, where they stay.
+The records of each model FOLDER, training.json and metrics.json, are first copied to docs/results.
 """
 
 import argparse
@@ -19,42 +19,45 @@ from mnist_model.publishing import card
 from scripts import run
 
 RECORDS = ROOT / "docs" / "results"
-README = ROOT / "README.md"
-MARKS = {
-    name: (f"<!-- {name}: written by benchmarks.results -->\n", f"<!-- end of {name} -->\n")
-    for name in ("results", "drawn", "ablation", "speed", "fitting", "shortfalls")
-}
 
-# What the authors of the recipes say of them, on MNIST's test set.
+# What the authors of the recipes report, on MNIST's test set, in %.
 REPORTED = {"mlp-128": "97–98", "mlp-128-128": "97.05", "mlp-512": "98.04"}
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.results",
-        description="Write the README's tables from the records in docs and of the bundled model.",
+        description="Write the tables of README.md and docs from the records in docs and of the bundled model.",
     )
-    parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER", help="a model folder to keep the records of")
+    parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER", help="a model folder whose records to keep")
     for folder in parser.parse_args(argv).folders:
         paths = model_folder.find(folder, model_folder.TRAINING_FILE, model_folder.METRICS_FILE)
         kept = RECORDS / folder.resolve().name
         kept.mkdir(parents=True, exist_ok=True)
         for path in paths:
             shutil.copyfile(path, kept / path.name)
-    text = README.read_text(encoding="utf-8")
-    README.write_text(with_tables(text), encoding="utf-8")
+    for file, tables in TABLES.items():
+        path = ROOT / file
+        path.write_text(with_tables(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
 
-def with_tables(text):
-    """Return a text with the tables between their marks written anew."""
-    tables = results_table, drawn_table, ablation_table, speed_table, fitting_table, shortfalls
-    for (name, (begin, end)), table in zip(MARKS.items(), tables, strict=True):
-        before, begin, rest = text.partition(begin)
-        _, end, after = rest.partition(end)
-        if not (begin and end):
-            raise InputError(
-                f"Expected the marks of the tables in README.md. Received: none of {MARKS[name][0].strip()}"
-            )
+def marks(table):
+    """Return the lines before and after a table, a function of this module."""
+    name = table.__name__.removesuffix("_table")
+    return f"<!-- {name}: written by benchmarks.results -->\n", f"<!-- end of {name} -->\n"
+
+
+def with_tables(text, tables):
+    """Return a text in which the tables between their marks are written anew.
+
+    Raises:
+        InputError: the text lacks the marks of a table.
+    """
+    for table in tables:
+        before, begin, rest = text.partition(marks(table)[0])
+        _, end, after = rest.partition(marks(table)[1])
+        if not end:
+            raise InputError(f"Expected a text with the marks of a table. Received: none of {marks(table)[0].strip()}")
         text = before + begin + table() + end + after
     return text
 
@@ -102,6 +105,36 @@ def _drawn_records():
     return [metrics["drawn"] for _, _, metrics in next(iter(_recipes())) if "drawn" in metrics]
 
 
+# What the README shows of the drawn-digit benchmark: in its words, the row of the card's table.
+HEADLINES = {
+    "MNIST's test digits read, %": "MNIST test",
+    "digits drawn by people it never saw read, %": "drawn, ordinary brush and size",
+    "the same, small in the worst of four corners, %": "small in a corner, the worst of four",
+    "photographs of such digits read, %": "photographed, mean of all papers",
+    "drawings of anything else refused, %": "*refused*, of what is no digit, all kinds",
+}
+
+
+def headlines_table():
+    """Return in Markdown the figures that matter most, beside those of the usual way."""
+    lines = ["| | this project | the usual way | |", "|---|--:|--:|---|"]
+    records = _drawn_records()
+    rows = [{words: shares for words, _, shares in card.drawn_rows(record)} for record in records]
+    for words, row in HEADLINES.items():
+        usual = rows[0][row][-1]
+        cells = [_mean_and_spread([each[row][0] for each in rows], 2), "–" if usual is None else f"{usual:.2f}"]
+        lines.append(f"| {words} | {' | '.join(cells)} | [more](docs/drawn.md) |")
+    record = model_folder.read_json(benchmark.RECORD)
+    for words, part, figure, unit, ours, other in (
+        ("one prediction, ms", "prediction", "ms", 1, "DigitClassifier", "model.predict"),
+        ("a Space: start to the first answer, seconds", "space", "seconds", 1, "page", "page on Keras"),
+        ("a Space: installed, MB", "space", "installed bytes", 1e6, "page", "page on Keras"),
+    ):
+        medians = [statistics.median(record[part]["measured"][name][figure]) / unit for name in (ours, other)]
+        lines.append(f"| {words} | {' | '.join(map(_three_digits, medians))} | [more](docs/speed.md) |")
+    return "\n".join(lines) + "\n"
+
+
 def drawn_table():
     """Return in Markdown what the drawn-digit benchmark says of the bundled recipe, a column for each system."""
     records = _drawn_records()
@@ -118,7 +151,7 @@ def drawn_table():
     return "\n".join(lines) + "\n"
 
 
-def shortfalls():
+def shortfalls_table():
     """Return in Markdown the lines of the drawn-digit benchmark where the bundled recipe misses its aim."""
     lines = []
     for rows in zip(*map(card.drawn_rows, _drawn_records()), strict=True):
@@ -244,6 +277,14 @@ def _mean_and_spread(values, digits):
     mean = f"{statistics.mean(values):,.{digits}f}"
     return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
 
+
+# Each text with generated tables, and the functions that write them.
+TABLES = {
+    "README.md": [headlines_table],
+    "docs/results.md": [results_table],
+    "docs/drawn.md": [drawn_table, shortfalls_table, ablation_table],
+    "docs/speed.md": [speed_table, fitting_table],
+}
 
 if __name__ == "__main__":
     run(main)

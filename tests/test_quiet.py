@@ -39,9 +39,7 @@ def test_predict_prints_no_log_lines():
 
 
 def test_train_prints_no_log_lines(tmp_path, small_npz):
-    assert (
-        stderr_of("scripts.train", "--model", "mlp-128", "--epochs", 1, "--data", small_npz, "--out", tmp_path) == ""
-    )
+    assert stderr_of("scripts.train", "--model", "mlp-128", "--epochs", 1, "--data", small_npz, "--out", tmp_path) == ""
 
 
 def test_the_page_prints_no_log_lines(capfd):

@@ -134,13 +134,17 @@ def test_training_without_tensorflow_says_what_to_install():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train", "train_detector", "evaluate", "tune", "predict", "results"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"scripts.{name}" for name in ("train", "train_detector", "evaluate", "tune", "predict")),
+        *(f"benchmarks.{name}" for name in ("ablate", "benchmark", "results")),
+    ],
+)
 def test_every_script_tells_its_options(name):
-    result = subprocess.run(
-        [sys.executable, "-m", f"scripts.{name}", "--help"], cwd=ROOT, capture_output=True, text=True
-    )
+    result = subprocess.run([sys.executable, "-m", name, "--help"], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0
-    assert f"python -m scripts.{name}" in result.stdout
+    assert f"python -m {name}" in result.stdout
 
 
 def test_push_to_hub_prints_the_address_and_the_sha_to_pin(loopback, monkeypatch, capsys):
