@@ -1,7 +1,7 @@
-"""The page: draw a digit, or give a picture of one, and see it read. Start it with: python app.py
+"""The page: draw a digit, or upload a picture of one, and see it read. Start it with: python app.py
 
-The environment variable MODEL_ID names the model to serve instead of the bundled one: a repo on the Hub, user/name, of
-which MODEL_REVISION may name a branch, tag or commit; or a model folder.
+The environment variable MODEL_ID names a model to serve instead of the bundled one: a model folder, or a repo on the
+Hub, user/name, with MODEL_REVISION for a branch, tag or commit.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ from mnist_model import DigitClassifier, model_folder
 from mnist_model.errors import InputError, UnreachableError
 from mnist_model.reading.preprocessing import PictureError
 
-CANVAS = 400  # side of the pad's canvas, in pixels: more looks smoother, and makes every answer wait longer
+CANVAS = 400  # side of the pad's canvas, in pixels: a larger one looks smoother and makes every answer slower
 BRUSH_RADIUS = 12
 MAX_DRAWING = 1_000_000  # bytes of a drawing's file
-MAX_WAITING = 256  # drawings that wait to be asked about
-KEPT = 3600  # seconds that uploaded pictures are kept
+MAX_WAITING = 256  # drawings kept for a request
+KEPT = 3600  # seconds to keep uploaded pictures
 MAX_FILE_SIZE = "25mb"
 BLANK = Image.new("L", (CANVAS, CANVAS), "white")
 
 THEME = gr.themes.Soft(
     primary_hue="orange",
-    # Fonts of the visitor's own machine: the page asks nothing of other hosts.
+    # Fonts of the visitor's machine: the page requests nothing from other hosts.
     font=["Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"],
     font_mono=["Menlo", "Consolas", "monospace"],
 )
@@ -58,12 +58,12 @@ def build_demo(classifier):
         try:
             prediction = classifier.predict(BLANK if picture is None else picture)
         except PictureError as error:
-            # A person knows the name of the file, and not where it was put.
+            # Show the name that the person knows, not the path of the upload.
             words = str(error).replace(picture, Path(picture).name) if isinstance(picture, str) else str(error)
             raise gr.Error(words, print_exception=False) from None
         return _bars(prediction), _answer(prediction), _seen(prediction)
 
-    # In any of Gradio's forty threads a photograph would leave behind memory that the others do not use again.
+    # One thread: in each of Gradio 6.31.0's forty, a photograph would leave memory that the others cannot reuse.
     thread = ThreadPoolExecutor(1)
 
     async def read(picture):
@@ -91,7 +91,7 @@ def build_demo(classifier):
                         elem_id="pad",
                     )
                     clear = gr.Button("Clear", elem_id="clear")
-                    gr.HTML("Ctrl+Z takes a stroke back, Delete clears.", elem_id="keys")
+                    gr.HTML("Ctrl+Z undoes a stroke, Delete clears.", elem_id="keys")
                 with gr.Tab("Picture"):
                     picture = gr.Image(
                         label="Picture of one digit",
@@ -113,29 +113,29 @@ def build_demo(classifier):
         _take_uploads_alone(picture, lambda value: value and (value.path or value.url))
         pad.change(read, pad, api_name="predict", **reading)
         given = picture.change(read, picture, api_name="predict_image", **reading)
-        # A picture that cannot be read goes, and with it the answer to the one before.
+        # Remove a picture that cannot be read, and the answer to the picture before it.
         given.failure(
             lambda: (None, *no_answer), outputs=[picture, *outputs], show_progress="hidden", api_visibility="private"
         )
         clear.click(None, js=CLEAR)
         demo.load(None, js=ON_LOAD)
-    # Since Gradio 6 looks are given to launch(); whoever launches this page gets its own.
+    # Gradio 6 takes the look in launch(), so bind it here for whoever launches this page.
     demo.launch = functools.partial(
         demo.launch,
         theme=THEME,
         css=CSS,
         footer_links=["api"],
         max_file_size=MAX_FILE_SIZE,
-        state_session_capacity=64,  # of 10,000 visitors Gradio would keep the state, of which this page has none
+        state_session_capacity=64,  # Gradio would keep the state of 10,000 visitors; this page has none
     )
     return demo
 
 
 def _take_uploads_alone(component, picture_of):
-    """Have a component give what `picture_of` makes of its value, where that is a path, of an uploaded file alone.
+    """Make a component pass on `picture_of(value)`, and accept a path only if it is an uploaded file.
 
-    Gradio's own way would download a picture from an address that a client names, read any file of the machine where
-    the client leaves out that it is one, and open it before we can say in one line what is wrong with it.
+    Gradio 6.31.0 would download a picture from any address that a client names, read any file of the machine if the
+    client omits its `meta`, and open it before we can say in one line what is wrong. To drop this, check test_safety.
     """
     move = component.async_move_resource_to_block_cache
 
@@ -155,9 +155,10 @@ def _take_uploads_alone(component, picture_of):
 
 
 class Drawings:
-    """The drawings that the page has sent of its pad, ahead of asking about them.
+    """The drawings that the pad has sent, until a request takes them.
 
-    The pad's own way keeps the layers as well, and for good what nobody asks about any more.
+    The Sketchpad of Gradio 6.31.0 would also keep the layers, and keep forever what nobody requests. To drop this,
+    check that its `accept_blobs` forgets old drawings.
     """
 
     def __init__(self):
@@ -165,7 +166,7 @@ class Drawings:
 
     @server
     def accept(self, sent):
-        """Keep one of the pictures of a pad, which Gradio sends as `data` that describes it and `files` with it."""
+        """Keep one picture of a pad, which Gradio sends as `data`, its description, and `files`."""
         (_, content), *_ = sent.files
         if sent.data["type"] == "composite" and len(content) <= MAX_DRAWING:
             self._waiting[sent.data["id"]] = content
@@ -173,7 +174,7 @@ class Drawings:
                 self._waiting.pop(id, None)
 
     def take(self, sketch):
-        """Return what is drawn on a pad with this value, an EditorData: a path, a binary file, or None for nothing."""
+        """Return the drawing of a pad with this value, an EditorData: a path, a binary file, or None."""
         if sketch is None:
             return None
         if sketch.id is None:
@@ -183,13 +184,13 @@ class Drawings:
 
 
 def _bars(prediction):
-    """Return the probabilities in the form of gr.Label's value, all ten, in the order of the digits."""
+    """Return the ten probabilities in the form of gr.Label's value, but in the order of the digits."""
     confidences = [{"label": str(i), "confidence": float(p)} for i, p in enumerate(prediction.probabilities)]
     return {"label": None if prediction.digit is None else str(prediction.digit), "confidences": confidences}
 
 
 def _answer(prediction):
-    """Return the answer in HTML: the digit, large, or words that say why there is none."""
+    """Return the answer in HTML: the digit, or words that say why there is none."""
     if prediction.digit is None:
         words = {"blank": INVITATION, "not_a_digit": NO_DIGIT}[prediction.status]
         answer = f'<div class="words">{words}</div>'
@@ -210,7 +211,7 @@ def _seen(prediction):
 
 
 def _served(classifier):
-    """Return the line on what is served and how good it is."""
+    """Return the line that says which model is served and how good it is."""
     what = html.escape(classifier.origin)
     if "mnist_test" not in classifier.metrics:
         return f"Served: {what}. It is not evaluated yet."
@@ -220,14 +221,14 @@ def _served(classifier):
     if "drawn" in classifier.metrics:
         drawn = classifier.metrics["drawn"]
         share = drawn["systems"]["this model"]["ordinary"]["accuracy"]
-        reads += f" and {100 * share:.2f} % of {drawn['digits']:,} that people drew whom it never saw"
+        reads += f" and {100 * share:.2f} % of {drawn['digits']:,} digits drawn by people it never saw"
     return f"Served: {what}. It reads {reads}."
 
 
 def load_classifier():
-    """Return the classifier that MODEL_ID and MODEL_REVISION name; on a mistake, say so in one line and exit.
+    """Return the classifier that MODEL_ID and MODEL_REVISION name; if there is none, exit with one line.
 
-    Where the Hub cannot be reached, and nothing is cached, it is the bundled model, and says so.
+    If the Hub cannot be reached and nothing is cached, return the bundled model, which then says so.
     """
     source, revision = (os.environ.get(name) or None for name in ("MODEL_ID", "MODEL_REVISION"))
     try:
@@ -245,7 +246,7 @@ def load_classifier():
 demo = build_demo(load_classifier())
 
 if __name__ == "__main__":
-    # Gradio would take the next free port; where a person named one, another is a mistake.
+    # Gradio takes the next free port, unless a person named one.
     port = os.environ.get("GRADIO_SERVER_PORT")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:

@@ -1,12 +1,12 @@
-"""The one exception that stands for a person's mistake."""
+"""The exceptions for a person's mistake, which is reported in one line."""
 
 
 class InputError(ValueError):
-    """What a person gave cannot be used; the message says what was expected, then what came.
+    """Wrong input. The message says what was expected and what was received.
 
-    The scripts and the page print it as one line. Anything else that is raised is a bug, and keeps its traceback.
+    The scripts and the page print it as one line. Any other exception is a bug and keeps its traceback.
     """
 
 
 class UnreachableError(InputError):
-    """What was asked for cannot be had from the Hub at present, and is not in the cache."""
+    """The Hub cannot be reached, and what is asked for is not in the cache."""

@@ -1,6 +1,6 @@
-"""What lies in a model folder, and how it gets there: whole, or not at all.
+"""The files of a model folder, and how to write them whole or not at all.
 
-Training and publishing meet here, and so do the page and the Hub: whoever has such a folder has the model.
+Training and publishing meet here, and so do the page and the Hub.
 """
 
 import contextlib
@@ -17,10 +17,10 @@ from mnist_model.errors import InputError
 
 KERAS_FILE = "model.keras"  # the Keras model, without the optimizer's state
 LITERT_FILE = "model.tflite"  # the same model for LiteRT, float32
-DETECTOR_FILE = "detector.tflite"  # says whether a picture holds a digit at all; where it was trained
-THRESHOLD_FILE = "detector.json"  # the score below which it does not
-TRAINING_FILE = "training.json"  # how it was made
-METRICS_FILE = "metrics.json"  # how good it is, measured on the files beside it
+DETECTOR_FILE = "detector.tflite"  # tells digits from everything else; optional
+THRESHOLD_FILE = "detector.json"  # the score below which a picture is refused
+TRAINING_FILE = "training.json"  # how the model was made
+METRICS_FILE = "metrics.json"  # how good it is, measured on these files
 SERVING_FILES = (LITERT_FILE, DETECTOR_FILE, THRESHOLD_FILE)
 CURVES_FILE = "learning_curves.png"
 CONFUSION_FILE = "confusion_matrix.png"
@@ -28,7 +28,7 @@ RELIABILITY_FILE = "reliability.png"
 SAMPLES_FILE = "samples.png"
 ERRORS_FILE = "errors.png"  # the hardest
 DRAWN_FILE = "drawn.png"
-FILTERS_FILE = "filters.png"  # of the first layer, where that is a convolution
+FILTERS_FILE = "filters.png"  # of the first layer, if it is a convolution
 
 PRETRAINED = Path(__file__).parent / "pretrained"  # the bundled model folder
 
@@ -37,7 +37,7 @@ def find(folder, *names):
     """Return the paths of the files `names` in `folder`.
 
     Raises:
-        InputError: there is no such folder, or one of the files is not in it.
+        InputError: there is no such folder, or a file is missing.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -49,7 +49,7 @@ def find(folder, *names):
 
 
 def read_json(path):
-    """Return what the JSON file at `path` holds; InputError if it is not JSON."""
+    """Return the content of a JSON file; InputError if it is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
@@ -57,7 +57,7 @@ def read_json(path):
 
 
 def write_json(path, content):
-    """Write `content` to `path` as JSON; a reader sees the old file or the new one, never half of one."""
+    """Write `content` to `path` as JSON. A reader sees the old file or the new one, never a part."""
     beside = path.with_name(path.name + ".partial")
     beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     os.replace(beside, path)
@@ -65,10 +65,10 @@ def write_json(path, content):
 
 @contextlib.contextmanager
 def new_folder(path):
-    """Give an empty folder to fill, and rename it to `path` once the block ends well; otherwise remove it.
+    """Yield an empty folder to fill; rename it to `path` if the block succeeds, else remove it.
 
     Raises:
-        InputError: there is something at `path` already.
+        InputError: `path` exists.
     """
     path = Path(path)
     refuse_existing(path)
@@ -83,7 +83,7 @@ def new_folder(path):
 
 
 def refuse_existing(path):
-    """Raise InputError if there is something at `path`."""
+    """Raise InputError if `path` exists."""
     if path.exists():
         raise InputError(f"Expected the name of a folder to make. Received: {path}, which exists")
 
@@ -95,7 +95,7 @@ def sha256(path):
 
 
 def damaged(folder):
-    """Return the names of the files in a folder with a `metrics.json` that are not those which it was made of."""
+    """Return the names of the files of a folder that differ from those its `metrics.json` was measured on."""
     (path,) = find(folder, METRICS_FILE)
     metrics = read_json(path)
     recorded = metrics.get("sha256", {}) | metrics.get("drawn", {}).get("sha256", {})
@@ -104,7 +104,7 @@ def damaged(folder):
 
 
 def provenance(*packages):
-    """Return what a record says of its making: the git commit, and the versions of Python and of `packages`."""
+    """Return how a record was made: git commit, versions of Python and of `packages`, machine."""
     return {
         "git_commit": _git_commit(),
         "versions": {"python": platform.python_version()}
@@ -114,9 +114,9 @@ def provenance(*packages):
 
 
 def _git_commit():
-    """Return the commit of this source, with "+changes" behind it if files differ from it; None outside a checkout.
+    """Return the commit of this source, followed by "+changes" if files differ from it; None outside a checkout.
 
-    Those of docs/ may differ: scripts write their records there, and a long one is run often before they are committed.
+    Files in docs/ may differ: scripts write their records there, often many before one commit.
     """
 
     def git(*arguments):

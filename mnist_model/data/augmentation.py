@@ -1,4 +1,4 @@
-"""Batches of training images, each varied a little: turned, scaled, sheared, moved, bent, thickened or thinned."""
+"""Batches of training images, each randomly turned, scaled, sheared, moved, bent, and thickened or thinned."""
 
 import numpy as np
 import tensorflow as tf
@@ -6,29 +6,29 @@ from scipy import ndimage
 
 from mnist_model.reading.preprocessing import SIZE
 
-BENDS = 5  # points a side of the coarse grid by which an image is bent
+BENDS = 5  # points along each side of the coarse grid that bends an image
 
 
 class AugmentedBatches:
-    """Shuffled batches, each image varied.
+    """Shuffled batches of augmented images.
 
-    What a batch holds follows from (seed, epoch, index) alone, so that a run which is resumed sees what it would have
-    seen. `epoch` is to be set before each epoch.
+    The content of a batch depends only on (seed, epoch, index), so a resumed run sees the same batches. Set `epoch`
+    before each epoch.
 
     Args:
         images: (N, 28, 28) uint8.
-        labels: (N,) integers, or (N, 10) one for each digit.
+        labels: (N,) integers, or (N, 10) one-hot.
         rotation: greatest turn, in degrees.
-        zoom: greatest change of scale, as a fraction, in each direction by itself.
+        zoom: greatest change of scale, as a fraction, for each axis separately.
         shear: greatest horizontal shear, as a fraction of the height.
         shift: greatest move, in pixels.
-        elastic: how far points of a coarse grid are moved apart, standard deviation in pixels; a smooth field
-            between them bends the image (as in Ronneberger et al., U-Net, 2015, https://arxiv.org/abs/1505.04597).
-        thickness: greatest share of a grey dilation by a pixel, or erosion, that is mixed into the image.
-        augmented_epochs: in how many epochs, the first ones, images are varied; None for all. After them they are as
-            they will be when the model is asked (as in Ge et al., YOLOX, 2021, https://arxiv.org/abs/2107.08430).
-        always: how many of the images, the first ones, are in every epoch; None for all.
-        turns: in how many epochs each of the others is once: they take turns.
+        elastic: standard deviation, in pixels, of the displacement of a coarse grid; a smooth field between its points
+            bends the image (as in Ronneberger et al., U-Net, 2015, https://arxiv.org/abs/1505.04597).
+        thickness: greatest share of a grey dilation or erosion by a pixel that is mixed into the image.
+        augmented_epochs: the number of first epochs in which images are augmented; None for all. After them, the images
+            are as the model will see them (as in Ge et al., YOLOX, 2021, https://arxiv.org/abs/2107.08430).
+        always: the number of first images that are in every epoch; None for all.
+        turns: each other image is in one of this many epochs: they take turns.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class AugmentedBatches:
     @epoch.setter
     def epoch(self, epoch):
         self._epoch = epoch
-        # Whose turn it is stays the same as long as the run.
+        # The order of turns is fixed for the whole run.
         others = np.random.default_rng(self.seed).permutation(np.arange(self.always, len(self.images)))
         chosen = np.concatenate([np.arange(self.always), others[epoch % self.turns :: self.turns]])
         self._order = np.random.default_rng((self.seed, epoch)).permutation(chosen)
@@ -96,10 +96,11 @@ class AugmentedBatches:
         return images
 
     def dataset(self):
-        """Return the batches as a tf.data.Dataset, which each time it is run through gives those of the epoch then set.
+        """Return the batches as a tf.data.Dataset; each pass over it yields those of the current `epoch`.
 
-        It does not tune itself, as what Keras makes of arrays and of its own PyDataset would: in TensorFlow 2.21 the
-        thread that does so may miss the call to end, and the next epoch begins up to a minute late.
+        Its autotuning is off, which that of Keras's arrays and PyDatasets is not: in TensorFlow 2.21.0 the tuning
+        thread may miss the call to stop, and the next epoch starts up to a minute late. To drop this, check that epochs
+        on one core start at once when Keras is given a PyDataset.
         """
         if any(self.affine.values()) or self.elastic or self.thickness:
             signature = tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in self[0])
@@ -107,7 +108,7 @@ class AugmentedBatches:
                 lambda: map(self.__getitem__, range(len(self))), output_signature=signature
             )
         else:
-            # TensorFlow holds the images, as what little Python does is much beside a small net's step.
+            # TensorFlow gathers the images, as even a little Python is slow beside a small network's step.
             images, labels = tf.constant(self.images[..., np.newaxis]), tf.constant(self.labels)
             batches = tf.data.Dataset.from_generator(
                 lambda: map(self._chosen, range(len(self))), output_signature=tf.TensorSpec([None], tf.int64)
@@ -118,7 +119,7 @@ class AugmentedBatches:
 
 
 def augmented_batches(images, labels, config, drawings=None):
-    """Return the AugmentedBatches that a TrainConfig describes; drawings, more images and labels, take turns."""
+    """Return the AugmentedBatches of a TrainConfig; the images and labels of `drawings` take turns."""
     always = len(images)
     if drawings:
         images, labels = (np.concatenate(both) for both in zip((images, labels), drawings, strict=True))
@@ -129,7 +130,7 @@ def augmented_batches(images, labels, config, drawings=None):
 
 
 def sampling_points(rng, count, *, rotation, zoom, shear, shift):
-    """Return the points of the original that random affine maps take each pixel from: (2, count, 28, 28), rows first.
+    """Return the source points of random affine maps for each pixel: (2, count, 28, 28), rows first.
 
     The maps are about the image's centre.
     """
@@ -145,26 +146,26 @@ def sampling_points(rng, count, *, rotation, zoom, shear, shift):
 
 
 def bends(rng, count, sd):
-    """Return smooth random moves, (2, count, 28, 28) in pixels, of a standard deviation of up to `sd`."""
+    """Return smooth random displacements, (2, count, 28, 28) in pixels, with a standard deviation up to `sd`."""
     curves = smooth_curves(SIZE, BENDS)
     return curves @ rng.normal(0, 2.1 * sd, (2, count, BENDS, BENDS)) @ curves.T
 
 
 def smooth_curves(count, points):
-    """Return cubic B-splines, (count, points): by them what is given at some points is smooth at the many between."""
+    """Return a cubic B-spline basis, (count, points), which interpolates smoothly between the points."""
     at = np.linspace(0, points - 1, count)
     distance = np.abs(at[:, np.newaxis] - np.arange(points))
     return np.where(distance < 1, 2 / 3 - distance**2 + distance**3 / 2, np.clip(2 - distance, 0, 1) ** 3 / 6)
 
 
 def _sample(images, points):
-    """Return the (N, 28, 28) images with each pixel taken from `points` of them, (2, N, 28, 28); outside is 0."""
+    """Sample (N, 28, 28) images at `points`, (2, N, 28, 28); outside is 0."""
     which = np.broadcast_to(np.arange(len(images))[:, np.newaxis, np.newaxis], images.shape)
     return ndimage.map_coordinates(images, [which, *points], order=1, prefilter=False)
 
 
 def thicken(images, amounts):
-    """Return (N, 28, 28) images with strokes made thicker, where the amount, -1–1, is above 0, or thinner."""
+    """Thicken the strokes of (N, 28, 28) images by amounts -1–1; below 0, thin them."""
     thicker = ndimage.maximum_filter(images, (1, 3, 3))
     thinner = ndimage.minimum_filter(images, (1, 3, 3))
     amounts = np.float32(amounts)[:, np.newaxis, np.newaxis]

@@ -1,7 +1,7 @@
-"""MNIST -> arrays: load it, check it, split it, and see it in small pictures.
+"""Load MNIST, check it, split it, and show its digits in small pictures.
 
-MNIST comes through `keras.datasets`, which downloads it once, with a bar, and checks its hash; or from a local `.npz`
-with the same four arrays. Training asks for `load_train`, evaluation for `load_test`; nothing else opens the test set.
+`keras.datasets` downloads MNIST once, with a bar, and checks its hash; a local `.npz` with the same four arrays can be
+used instead. Training calls `load_train`, evaluation `load_test`; nothing else opens the test set.
 """
 
 import hashlib
@@ -31,8 +31,8 @@ def load_train(npz=None):
     """Return MNIST's training images, (N, 28, 28) uint8, and labels, (N,) uint8 in 0–9.
 
     Args:
-        npz: path of a local `.npz` with `x_train`, `y_train`, `x_test` and `y_test`. Where it is None the environment
-            variable `MNIST_NPZ` names the file, and where that is empty too, `keras.datasets` provides it.
+        npz: path of a local `.npz` with `x_train`, `y_train`, `x_test` and `y_test`; None for the file that the
+            environment variable `MNIST_NPZ` names or, if it is empty, for the download of `keras.datasets`.
 
     Raises:
         InputError: the file is missing, is not an `.npz`, or does not hold such arrays.
@@ -60,7 +60,7 @@ def _load(part, npz):
 def _download():
     try:
         return keras.datasets.mnist.load_data()
-    except Exception as error:  # what Keras raises where a download fails is no narrower
+    except Exception as error:  # Keras 3.15.1 raises a bare Exception if a download fails
         raise InputError(f"Expected MNIST from the network, or a local .npz (--data). Received: {error}") from error
 
 
@@ -69,7 +69,7 @@ def _read_npz(path, part):
         raise InputError(f"Expected an .npz file with MNIST's arrays. Received: no file at {path}")
     wanted = (f"x_{part}", f"y_{part}")
     try:
-        # An .npz is read lazily: only the arrays of this part are.
+        # An .npz is read lazily: only this part's arrays are.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [name for name in wanted if name not in archive.files]
             if missing:
@@ -101,20 +101,20 @@ def images_md5(images):
 
 
 def split_indices(labels, fraction):
-    """Split the indices of `labels`, stratified: return those for training, and a `fraction` for validation.
+    """Split the indices of `labels`, stratified, into those for training and a `fraction` for validation.
 
-    The split is the same for every seed: an image on which something is chosen is never trained on.
+    The split is the same for every seed, so that no image on which something is chosen is ever trained on.
     """
     test_size = round(fraction * len(labels))
     return train_test_split(np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=0)
 
 
 def in_small_pictures(images, *, seed):
-    """Return digits as they are seen in pictures in which their longer side has only 7 to 20 pixels.
+    """Return digits as if from pictures in which their longer side has only 7 to 20 pixels.
 
     Args:
         images: (N, 28, 28) uint8, ink bright on 0.
-        seed: of how many pixels each has.
+        seed: of the random sizes.
 
     Returns:
         (N, 28, 28) uint8, what `preprocess` makes of such pictures.

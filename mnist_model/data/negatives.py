@@ -1,4 +1,4 @@
-"""Drawings that are no digit, to train on and, of other kinds, to report on.
+"""Drawings that are no digit: some kinds to train on, other kinds to report on.
 
 Each kind is a function from (rng, digits) to the strokes of one drawing; `digits` are PenDigits, for what is made of
 them. The letters are those of the Hershey fonts (A. V. Hershey, Calligraphy for Computers, 1967), which are strokes as
@@ -15,7 +15,7 @@ from tqdm import tqdm
 from mnist_model.data import strokes
 from mnist_model.reading.preprocessing import preprocess
 
-# The same letter, large and small, is in one half alone.
+# A letter's capital and small form are in the same half.
 TRAINING_LETTERS = "ACEFKMPTVacefkmptv"
 UNSEEN_LETTERS = "HJLNRUWXdhnruwx"
 TRAINING_FONTS = ("futural", "rowmans", "scripts", "timesi")
@@ -23,7 +23,7 @@ UNSEEN_FONTS = ("cursive", "gothgbt", "scriptc", "timesrb")
 
 
 def scribble(rng, digits):
-    """A pen that goes to and fro."""
+    """A scribble to and fro."""
     points = rng.uniform(-1, 1, (rng.integers(8, 24), 2)) * rng.uniform(0.4, 1, 2)
     return [_smooth(points)] if rng.random() < 0.7 else [points]
 
@@ -38,7 +38,7 @@ def zigzag(rng, digits):
 
 
 def polygon(rng, digits):
-    """A triangle, a square or a pentagon, closed; with more corners it would be like a 0."""
+    """A triangle, a square or a pentagon, closed; with more corners it would look like a 0."""
     corners = rng.integers(3, 6)
     angles = np.linspace(0, 2 * np.pi, corners + 1) + rng.uniform(0, 2 * np.pi)
     return [np.stack([np.cos(angles), np.sin(angles)], axis=1)]
@@ -64,7 +64,7 @@ def star(rng, digits):
 
 
 def arrow(rng, digits):
-    """A line with a head, pointing anywhere but up or down, where it would be a 1."""
+    """An arrow, not pointing up or down, where it would look like a 1."""
     head = rng.uniform(0.3, 0.6)
     strokes = [np.array([(-1, 0), (1, 0)]), np.array([(1 - head, -head), (1, 0), (1 - head, head)])]
     return _turned(strokes, rng.choice([0, np.pi]) + rng.uniform(-1, 1))
@@ -78,7 +78,7 @@ def dots(rng, digits):
 
 
 def dash(rng, digits):
-    """One line, or two or three beside each other, nearer to level than to upright."""
+    """One to three parallel lines, nearer to horizontal than to vertical."""
     count = rng.integers(1, 4)
     strokes = [np.array([(-1, 0.7 * i), (rng.uniform(0.5, 1), 0.7 * i)]) for i in range(count)]
     return _turned(strokes, rng.uniform(-0.6, 0.6))
@@ -114,7 +114,7 @@ def crossed_out(rng, digits):
 
 
 def turned_digit(rng, digits):
-    """A digit that lies on its side, of those that are none then."""
+    """A digit on its side, of those that are no digit then."""
     chosen = _any(rng, [digit for digit in digits if digit.label in (2, 3, 4, 5, 7, 8)])
     return _turned(chosen, rng.choice([-1, 1]) * rng.uniform(1.2, 1.9))
 
@@ -147,12 +147,12 @@ def unseen_font(rng, digits):
 
 
 def kana(rng, digits):
-    """A letter of the Japanese alphabet, of those that are not much like a digit."""
+    """A Japanese letter that does not look much like a digit."""
     return _glyph(rng.choice(list("ADEFGKMNPUWXY")), "japanese")
 
 
 def greek(rng, digits):
-    """A Greek letter that Latin does not have and that is like no digit."""
+    """A Greek letter that Latin does not have and that does not look like a digit."""
     return _glyph(rng.choice(list("DKNPWXagjklpvwx")), "greeks")
 
 
@@ -197,7 +197,7 @@ def grid(rng, digits):
 
 
 def hatching(rng, digits):
-    """Five to twelve strokes beside each other, as one shades with a pencil."""
+    """Five to twelve strokes side by side, as in pencil shading."""
     places = np.linspace(-1, 1, rng.integers(5, 13))
     strokes = [np.array([(x, -rng.uniform(0.5, 1)), (x, rng.uniform(0.5, 1))]) for x in places]
     return _turned(strokes, rng.uniform(0, np.pi))
@@ -214,7 +214,7 @@ def word(rng, digits):
 
 
 def cyrillic(rng, digits):
-    """A Cyrillic letter that Latin does not have and that is like no digit: Д, И, Ф, Ж, Л, П, Ш, Ю, Щ, Я or Ц."""
+    """A Cyrillic letter that Latin lacks and that resembles no digit: Д, И, Ф, Ж, Л, П, Ш, Ю, Щ, Я or Ц."""
     return _glyph(rng.choice(list("DEFHLPQUW^`")), "cyrillic")
 
 
@@ -271,24 +271,24 @@ UNSEEN_KINDS = (
     hatching,
     stipple,
 )
-# These came when all was chosen, and nothing was compared on them; on the unseen kinds, detectors were.
+# These were added when everything was chosen. Detectors were compared on the unseen kinds, never on these.
 FRESH_KINDS = (word, cyrillic, sign, stick_figure, flower)
 
 
 def draw(kind, rng, digits):
-    """Draw one of a kind as `strokes.draw_varied` does: (280, 280) uint8."""
+    """Draw one example of a kind, as `strokes.draw_varied` does: (280, 280) uint8."""
     return strokes.draw_varied([_dense(stroke) for stroke in kind(rng, digits)], rng)
 
 
 def varied_drawings(kinds, digits, count, *, seed):
-    """Draw `count` of each kind and preprocess the drawings: (count × len(kinds), 28, 28) uint8, kind by kind."""
+    """Draw and preprocess `count` examples of each kind: (count × len(kinds), 28, 28) uint8, kind by kind."""
     rng = np.random.default_rng(seed)
     each = [kind for kind in kinds for _ in range(count)]
     return np.stack([preprocess(draw(kind, rng, digits)) for kind in tqdm(each, "Drawing no digits", disable=None)])
 
 
 def _dense(points):
-    """Put points between those of a line, for an unsteady hand to move."""
+    """Insert points into a line, for an unsteady hand to move."""
     along = np.linspace(0, len(points) - 1, 8 * (len(points) - 1) + 1) if len(points) < 20 else np.arange(len(points))
     return np.stack([np.interp(along, np.arange(len(points)), column) for column in points.T], axis=1)
 

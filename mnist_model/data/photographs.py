@@ -1,6 +1,6 @@
-"""Photographs of digits on paper, made of pen strokes: what `preprocessing` has to find the ink in.
+"""Make photographs of digits on paper from pen strokes, for `preprocessing` to find the ink in.
 
-Every photograph has a little blur, noise, and JPEG's own; what makes it hard besides, `PAPERS` names.
+Every photograph has a little blur, noise and JPEG artefacts; `PAPERS` lists the further difficulties.
 """
 
 import io
@@ -16,7 +16,7 @@ INKS = {
     "blue": (45, 65, 150),
     "pencil": (125, 125, 128),
 }
-ORIENTATION = 0x0112  # the EXIF tag that says how a picture is turned
+ORIENTATION = 0x0112  # the EXIF tag of a picture's orientation
 TURNS = {1: None, 3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 
 
@@ -58,7 +58,7 @@ def ruled(rng, paper):
 
 
 def on_a_table(rng, picture):
-    """Lay a picture of paper, (H, W, 3), on a darker table, of which it leaves a little to be seen on every side."""
+    """Lay a picture of paper, (H, W, 3), on a darker table that shows a little on every side."""
     height, width = picture.shape[:2]
     y, x = np.indices((height, width))
     slope = np.tan(np.deg2rad(rng.uniform(-1.5, 1.5)))
@@ -71,7 +71,7 @@ def on_a_table(rng, picture):
 
 
 def photograph(strokes, rng, *, pen="black", light=even_light, lines=False, table=False, quality=(60, 90)):
-    """Return a photograph of strokes as the bytes of a JPEG file, 480×640, turned by EXIF as like as not.
+    """Return a photograph of strokes as the bytes of a 480×640 JPEG file, half of the time turned by EXIF.
 
     Args:
         strokes: a list of (N, 2) arrays of points; an empty one for paper alone.
@@ -108,7 +108,7 @@ def photograph(strokes, rng, *, pen="black", light=even_light, lines=False, tabl
 
 
 def _written(strokes, rng):
-    """Return how much ink a pen leaves at each place, (HEIGHT, WIDTH) float32 from 0 to 1."""
+    """Return the ink that a pen leaves at each pixel, (HEIGHT, WIDTH) float32 from 0 to 1."""
     if not strokes:
         return np.zeros((HEIGHT, WIDTH), np.float32)
     size = rng.uniform(0.35, 0.8)
@@ -127,7 +127,7 @@ def _grain(rng, shape):
     return np.asarray(Image.fromarray(coarse).resize(shape[::-1], Image.Resampling.BICUBIC)) * 1.3
 
 
-# What is reported on: each of what makes photographs hard by itself, and all of it at once.
+# The papers of the benchmark: each difficulty alone, and all of them at once.
 PAPERS = {
     "plain": {},
     "uneven light": {"light": uneven_light},

@@ -1,4 +1,4 @@
-"""Pen strokes -> drawings of them, as a Sketchpad would give them.
+"""Load pen strokes, and draw them as on a Sketchpad.
 
 The strokes are those of "Pen-Based Recognition of Handwritten Digits" (E. Alpaydin, F. Alimoglu, 1998), the original
 ink of its 30 training writers: https://archive.ics.uci.edu/dataset/81 (CC BY 4.0). A stroke is an (N, 2) array of
@@ -23,25 +23,25 @@ from mnist_model.reading.preprocessing import preprocess
 
 VARIABLE = "PENDIGITS"
 URL = "https://archive.ics.uci.edu/static/public/81/pen+based+recognition+of+handwritten+digits.zip"
-MEMBER = "pendigits-orig.tra.Z"  # compress(1)'s LZW, which Python's own library does not read
+MEMBER = "pendigits-orig.tra.Z"  # compress(1)'s LZW, which Python's standard library does not read
 LZW_MAGIC = b"\x1f\x9d"
 
-# What the file holds; its bytes are not compared, as line ends differ between copies.
+# The content of the file. Its bytes are not compared, as line endings differ between copies.
 DIGITS_PER_CLASS = (780, 779, 780, 719, 780, 720, 720, 778, 719, 719)
 WRITERS = range(1, 31)
 
-# The ink is split by writer, never by digit: what is said of drawn digits shall hold for people never trained on.
+# Split by writer, never by digit, so that the figures hold for people never trained on.
 HELD_OUT_WRITERS = (5, 10, 15, 20, 25, 30)
 VALIDATION_WRITERS = (8, 16, 24)
 
 CANVAS = 280  # side of the sheet that is drawn on, in pixels
-WIDEST = 0.4  # widest brush, as a fraction of the digit's size: with a wider one it can no longer be read
-STEM_POINTS = 25  # of a plain stroke, so that a hand can be varied along its way
-SUPERSAMPLING = 2  # strokes are drawn this many times larger and averaged, for smooth edges
+WIDEST = 0.4  # widest brush, as a fraction of the digit's size; a wider one makes it illegible
+STEM_POINTS = 25  # of a plain stroke, enough to vary its path
+SUPERSAMPLING = 2  # strokes are drawn this many times larger, then averaged, for smooth edges
 
 
 class PenDigit(NamedTuple):
-    """A digit as it was written: its label, 0–9; its writer, 1–30; and its strokes."""
+    """A digit as it was written: its label, 0–9, its writer, 1–30, and its strokes."""
 
     label: int
     writer: int
@@ -52,11 +52,11 @@ def load(path=None):
     """Return the 7,494 digits of 30 writers, a list of PenDigits.
 
     Args:
-        path: a local `pendigits-orig.tra`, or its compressed form `pendigits-orig.tra.Z`. Where it is None the
-            environment variable `PENDIGITS` names the file, and where that is empty too, it is downloaded from UCI.
+        path: a local `pendigits-orig.tra`, or its compressed form `pendigits-orig.tra.Z`. None for the
+            file that the environment variable `PENDIGITS` names or, if it is empty, for a download from UCI.
 
     Raises:
-        InputError: the file is missing, cannot be read, or does not hold these digits.
+        InputError: the file is missing, unreadable, or does not hold these digits.
     """
     path = path or os.environ.get(VARIABLE)
     content = _read(Path(path)) if path else _download()
@@ -105,7 +105,7 @@ def parse_unipen(text):
 
 
 def split(digits):
-    """Return three lists of PenDigits: those to train on, those of VALIDATION_WRITERS, those of HELD_OUT_WRITERS."""
+    """Split PenDigits into three lists: training, VALIDATION_WRITERS and HELD_OUT_WRITERS."""
     kept_out = {*VALIDATION_WRITERS, *HELD_OUT_WRITERS}
     return (
         [digit for digit in digits if digit.writer not in kept_out],
@@ -115,12 +115,12 @@ def split(digits):
 
 
 def uncrossed(seven):
-    """Return a PenDigit, a 7, without the bar through it: with the largest of its strokes alone."""
+    """Return a 7, a PenDigit, without its bar: only its largest stroke."""
     return seven._replace(strokes=[max(seven.strokes, key=lambda stroke: np.ptp(stroke, axis=0).max())])
 
 
 def stem(one):
-    """Return a PenDigit, a 1, as the plain stroke it is in many hands: straight, from its top to its foot."""
+    """Return a 1, a PenDigit, as many people write it: one straight stroke from top to bottom."""
     stroke = max(one.strokes, key=lambda stroke: np.ptp(stroke[:, 1]))
     ends = stroke[[stroke[:, 1].argmin(), stroke[:, 1].argmax()]]
     return one._replace(strokes=[np.linspace(*ends, STEM_POINTS)])
@@ -133,8 +133,8 @@ def draw(strokes, *, brush=18, size=0.5, place=(0.5, 0.5), turn=0, light_on_dark
         strokes: a list of (N, 2) arrays of points.
         brush: width of the brush, in pixels.
         size: longer side of the box around the points, as a fraction of the canvas; the ink is half a brush beyond.
-        place: where the ink lies in what is left of the canvas, (x, y) each from 0 to 1.
-        turn: degrees it is turned by, clockwise.
+        place: where the ink lies in the free part of the canvas, (x, y), each from 0 to 1.
+        turn: degrees to turn it, clockwise.
         light_on_dark: draw with 255 on 0.
     """
     angle = np.deg2rad(turn)
@@ -162,12 +162,12 @@ def draw(strokes, *, brush=18, size=0.5, place=(0.5, 0.5), turn=0, light_on_dark
 
 
 def vary(strokes, rng, variation=1.0):
-    """Return strokes as another hand might have written them: led otherwise, bent, slanted, stretched, trembling.
+    """Return strokes as another hand might write them: redirected, bent, slanted, stretched, shaky.
 
     Args:
         strokes: a list of (N, 2) arrays of points.
         rng: a numpy Generator.
-        variation: how much; 0 for as they were written.
+        variation: how much; 0 leaves them as they were written.
     """
     points = np.concatenate(strokes)
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
@@ -183,7 +183,7 @@ def vary(strokes, rng, variation=1.0):
     varied = []
     for stroke in strokes:
         stroke = _led_otherwise((stroke - middle) / extent, freedom, rng)
-        if len(stroke) > 12 and rng.random() < 0.3 * variation:  # the pen touches down late, or lifts early
+        if len(stroke) > 12 and rng.random() < 0.3 * variation:  # the pen touches down late or lifts early
             late, early = rng.integers(0, len(stroke) // 10 + 1, 2)
             stroke = stroke[late : len(stroke) - early]
         stroke = stroke + np.sin(stroke @ waves.T + phases) @ bends
@@ -195,9 +195,9 @@ def vary(strokes, rng, variation=1.0):
 
 
 def _led_otherwise(stroke, freedom, rng):
-    """Return a stroke whose steps are longer or shorter, and turned, by amounts that change slowly along its way.
+    """Return a stroke whose steps are lengthened and turned by amounts that change slowly along it.
 
-    So a flag becomes longer, a foot shorter, a hook wider: in such parts hands differ more than in the whole.
+    A flag becomes longer, a foot shorter, a hook wider: hands differ most in such parts.
     """
     way = stroke @ (1, 1j)
     steps = np.diff(way)
@@ -210,14 +210,14 @@ def _led_otherwise(stroke, freedom, rng):
 
 
 def _tremble(count, unrest, rng):
-    """Return (count, 2) moves of an unsteady hand, as fractions of the digit's longer side."""
+    """Return the (count, 2) offsets of an unsteady hand, as fractions of the digit's longer side."""
     moves = rng.normal(0, unrest, (count // 3 + 2, 2))
     at = np.linspace(0, len(moves) - 1, count)
     return np.stack([np.interp(at, np.arange(len(moves)), column) for column in moves.T], axis=1)
 
 
 def draw_varied(strokes, rng, variation=1.0):
-    """Draw strokes in a hand like the one that wrote them, with any brush, size, place, turn and paper.
+    """Draw strokes in a similar hand, with a random brush, size, place, turn and paper.
 
     See `vary` and `draw`.
     """

@@ -25,19 +25,19 @@ WAITS = (1, 2, 4)  # seconds before each retry, when the Hub is overloaded
 
 
 def fetch(repo_id, revision=None):
-    """Return the model folder that a Hub repo holds; its name is the full sha of the commit.
+    """Download a model from a Hub repo and return its folder, whose name is the full sha of the commit.
 
-    It is downloaded with the Hub's progress bars, and cached where the Hub's tools cache. A full sha that is cached
-    costs no request. Where the Hub cannot be reached, the cache serves.
+    The Hub's client shows its progress bars and caches the files where all its tools do. A cached full sha costs no
+    request. If the Hub cannot be reached, the cache is used.
 
     Args:
         repo_id: "user/name".
-        revision: a branch, a tag or a full sha; None for the newest of the main branch.
+        revision: a branch, a tag or a full sha; None for the newest commit of the main branch.
 
     Raises:
-        UnreachableError: the Hub cannot be reached, or does not answer, and there is no cached copy.
-        InputError: there is no such repo or revision, the token may not read it, it holds no model, a file is too
-            large, or one is damaged and was so again when it was downloaded anew.
+        UnreachableError: the Hub does not answer, and there is no cached copy.
+        InputError: there is no such repo or revision, the token may not read it, it holds no model, or a file is
+            too large, or still damaged after a second download.
     """
     folder = _download(repo_id, revision)
     for name in (model_folder.LITERT_FILE, model_folder.METRICS_FILE):
@@ -55,7 +55,7 @@ def _download(repo_id, revision, **how):
         if repo_id.count("/") != 1:
             raise HFValidationError
         what = {"repo_id": repo_id, "revision": revision, "allow_patterns": list(FETCHED_FILES)}
-        with contextlib.suppress(DryRunError):  # without the Hub there is nothing to download
+        with contextlib.suppress(DryRunError):  # the Hub is not reached: use the cache
             for file in snapshot_download(**what, dry_run=True):
                 if file.file_size > MAX_FILE_SIZE:
                     raise InputError(
@@ -68,12 +68,12 @@ def _download(repo_id, revision, **how):
 
 
 def patiently(function, what, repo_id, revision=None):
-    """Return what a function that asks the Hub returns; call it again while the Hub has a bad moment."""
+    """Call a function that asks the Hub, retry while the Hub is overloaded, and return its result."""
     for wait in (*WAITS, None):
         try:
             return function()
         except (OSError, HFValidationError, RuntimeError, httpx2.HTTPError) as error:
-            # Where the Hub's client tells only what it was about, the reason is behind it.
+            # In huggingface_hub 2.4.0 these two only say what was attempted; the reason is their cause.
             reason = error
             if isinstance(error, (LocalEntryNotFoundError, RuntimeError)) and error.__cause__:
                 reason = error.__cause__
@@ -83,12 +83,12 @@ def patiently(function, what, repo_id, revision=None):
 
 
 def _may_pass(error):
-    """Return whether an error is of a Hub that has a bad moment."""
+    """Return whether an error comes from an overloaded Hub, so that a retry may succeed."""
     return isinstance(error, HfHubHTTPError) and error.response.status_code in (429, 500, 502, 503, 504)
 
 
 def _in_words(error, what, repo_id, revision):
-    """Return what went wrong as an InputError."""
+    """Return an error of the Hub as an InputError."""
     match error:
         case HFValidationError():
             return InputError(f"Expected a model folder, or a model on the Hub, user/name. Received: {repo_id}")
