@@ -1,6 +1,6 @@
-"""Measure speed, each thing beside what it is compared with, in turns: python -m benchmarks.benchmark [PART...]
+"""Measure speed side by side with what it is compared with: python -m benchmarks.benchmark [PART...]
 
-The record of each PART goes to docs/benchmark.json, from which benchmarks.results writes the README's table.
+The record of each PART goes to docs/benchmark.json, from which benchmarks.results writes the tables in docs/speed.md.
 """
 
 import argparse
@@ -32,14 +32,14 @@ def main(argv=None):
 
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.benchmark",
-        description="Measure speed, each thing beside what it is compared with, into docs/benchmark.json.",
+        description="Measure speed side by side with what it is compared with, into docs/benchmark.json.",
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(PARTS)} (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.parts) - PARTS.keys():
         raise InputError(f"Expected parts of {', '.join(PARTS)}. Received: {', '.join(unknown)}")
-    # Asked now: a record that is written makes the checkout differ from its commit.
+    # Recorded now, before a written record changes the checkout.
     provenance = {"date": datetime.date.today().isoformat()}
     provenance |= model_folder.provenance("gradio", "ai-edge-litert", "onnxruntime", "tensorflow", "keras")
     record = model_folder.read_json(RECORD) if RECORD.exists() else {}
@@ -65,11 +65,11 @@ def in_turns(systems, rounds, words):
 
     Args:
         systems: name -> a function without arguments that returns figures by name.
-        rounds: how often each is called.
-        words: what is measured, for the progress bar.
+        rounds: number of calls of each.
+        words: the text of the progress bar.
 
     Returns:
-        For each system, for each figure, the list of its values, a round each.
+        For each system and figure, the list of its values, one per round.
     """
     from tqdm import tqdm
 
@@ -88,11 +88,11 @@ def median_ms(function, times):
         start = time.perf_counter()
         function()
         taken.append(1000 * (time.perf_counter() - start))
-    return statistics.median(taken[1:])  # the first call may have had to prepare something
+    return statistics.median(taken[1:])  # the first call may prepare something
 
 
 class Networks:
-    """The bundled network in each of the ways to run it: each a function of (N, 28, 28) uint8 images."""
+    """The bundled network, run in each way: functions of (N, 28, 28) uint8 images."""
 
     def __init__(self):
         import keras

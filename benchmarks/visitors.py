@@ -1,4 +1,4 @@
-"""Many visitors of a page at once, some of whom send nonsense, are slow, or go away in the middle."""
+"""Simulate many visitors of a page, some of whom send nonsense, are slow, or leave in the middle."""
 
 import concurrent.futures
 import functools

@@ -13,13 +13,13 @@ def main(argv=None):
         prog="python -m scripts.deploy_space",
         description="Create or update a Space on the Hub that serves the page with a published model.",
     )
-    parser.add_argument("--space", required=True, metavar="USER/SPACE", help="the Space; made if it is not there")
-    parser.add_argument("--model", required=True, metavar="USER/NAME", help="the model that it serves")
+    parser.add_argument("--space", required=True, metavar="USER/SPACE", help="the Space, created if it does not exist")
+    parser.add_argument("--model", required=True, metavar="USER/NAME", help="the model to serve")
     parser.add_argument(
-        "--revision", help="branch, tag or sha of the model (default: its newest commit, which is pinned)"
+        "--revision", help="branch, tag or sha of the model, pinned to its commit (default: the newest)"
     )
-    parser.add_argument("--private", action="store_true", help="make the Space private, if it is made")
-    parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write what would go up to this new folder")
+    parser.add_argument("--private", action="store_true", help="create the Space as private")
+    parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write the files to this new folder instead")
     arguments = parser.parse_args(argv)
 
     from mnist_model.publishing import hub, space

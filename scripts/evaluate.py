@@ -1,6 +1,6 @@
 """Measure model folders on MNIST's test set, each into its metrics.json: python -m scripts.evaluate FOLDER [OTHER]
 
-With --drawn, measure one on the drawn-digit benchmark as well: python -m scripts.evaluate --drawn [--twin TWIN] FOLDER
+With --drawn, also run the drawn-digit benchmark: python -m scripts.evaluate --drawn [--twin TWIN] FOLDER
 """
 
 import argparse
@@ -13,12 +13,12 @@ from scripts import run
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m scripts.evaluate",
-        description="Measure a model folder on MNIST's test set, into its metrics.json; of two, tell how they differ.",
+        description="Measure a model folder on MNIST's test set, into its metrics.json, and compare it with another.",
     )
     parser.add_argument("folder", type=Path, help="the model folder")
     parser.add_argument("other", type=Path, nargs="?", help="another, to compare with the first")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
-    parser.add_argument("--drawn", action="store_true", help="measure it on drawn and photographed digits as well")
+    parser.add_argument("--drawn", action="store_true", help="also measure it on drawn and photographed digits")
     parser.add_argument("--twin", type=Path, help="with --drawn: a model trained on MNIST alone, to compare with")
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     arguments = parser.parse_args(argv)

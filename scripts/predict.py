@@ -12,7 +12,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.predict", description="Read pictures of digits.")
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="a picture of one digit")
     parser.add_argument(
-        "--model", metavar="SOURCE", help="a model folder, or user/name on the Hub (default: the bundled)"
+        "--model", metavar="SOURCE", help="a model folder, or user/name on the Hub (default: the bundled model)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     arguments = parser.parse_args(argv)

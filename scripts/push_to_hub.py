@@ -13,10 +13,12 @@ def main(argv=None):
         description="Publish a model folder on the Hub, with a model card, as one commit.",
     )
     parser.add_argument("folder", type=Path, help="an evaluated model folder")
-    parser.add_argument("--repo-id", required=True, metavar="USER/NAME", help="the repo; made if it is not there")
-    parser.add_argument("--private", action="store_true", help="make the repo private, if it is made")
-    parser.add_argument("--revision", metavar="TAG", help="tag the commit, such as v1.0, and pin it in the card")
-    parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write what would be published to this new folder")
+    parser.add_argument("--repo-id", required=True, metavar="USER/NAME", help="the repo, created if it does not exist")
+    parser.add_argument("--private", action="store_true", help="create the repo as private")
+    parser.add_argument(
+        "--revision", metavar="TAG", help="a tag for the commit, such as v1.0, which the card then pins"
+    )
+    parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write the files to this new folder instead")
     arguments = parser.parse_args(argv)
 
     from mnist_model.publishing import card, hub

@@ -19,7 +19,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.train", add_help=False)
     parser.add_argument("--model", choices=CONFIGS, default="cnn")
     parser.add_argument("--from-study", type=Path)
-    # What each setting is by default is for the model, or the study, to say.
+    # The defaults of the settings come from the model or the study.
     origin = parser.parse_known_args(argv)[0]
     if origin.from_study:
         from mnist_model.training.tuning import best_config
@@ -29,11 +29,11 @@ def main(argv=None):
         default = CONFIGS[origin.model]
 
     parser = argparse.ArgumentParser(prog="python -m scripts.train", description="Train a model and write its folder.")
-    parser.add_argument("--name", help="name of the folder to make (default: the model's name and the seed)")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="where to make it (default: %(default)s)")
+    parser.add_argument("--name", help="name of the model folder (default: the model's name and the seed)")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder to create it in (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run of this name that was stopped")
+    parser.add_argument("--resume", action="store_true", help="resume the interrupted run of this name")
     parser.add_argument(
         "--from-study", type=Path, metavar="FOLDER", help="take the settings that scripts.tune found best"
     )
@@ -68,7 +68,7 @@ def main(argv=None):
     try:
         record = train.train(config, images, labels, folder, pen_digits=pen_digits, resume=resume)
     except KeyboardInterrupt:
-        print(f"\nStopped. To go on: python -m scripts.train --out {out} --name {folder.name} --resume")
+        print(f"\nStopped. To resume: python -m scripts.train --out {out} --name {folder.name} --resume")
         raise
     accuracy = ", ".join(f"{value:.2%} of {kind}" for kind, value in record["validation_accuracy"].items())
     print(f"{folder}: {record['parameters']:,} parameters, reads {accuracy} in validation")

@@ -1,4 +1,4 @@
-"""Train the detector of a model folder anew, into another: python -m scripts.train_detector FOLDER NEW"""
+"""Train the detector of a model folder again: python -m scripts.train_detector FOLDER NEW"""
 
 import argparse
 from pathlib import Path
@@ -10,10 +10,10 @@ from scripts import run
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m scripts.train_detector",
-        description="Train anew what tells a digit from what is none, and leave the network that reads as it is.",
+        description="Train the detector of a model folder again, and write a new folder with the same network.",
     )
     parser.add_argument("folder", type=Path, help="the model folder")
-    parser.add_argument("new", type=Path, help="the model folder to make, with the same network")
+    parser.add_argument("new", type=Path, help="the model folder to create")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     arguments = parser.parse_args(argv)

@@ -1,6 +1,6 @@
 """Search for better settings of the cnn: python -m scripts.tune --name NAME
 
-For more machines, the same line on each: python -m scripts.tune --storage postgresql+psycopg://USER@HOST/DATABASE
+To use several machines, run the same line on each: python -m scripts.tune --storage postgresql+psycopg://USER@HOST/DATABASE
 """
 
 import argparse
@@ -13,19 +13,19 @@ from scripts import run
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m scripts.tune",
-        description="Search for better settings of the cnn. A study that was stopped goes on with the same line.",
+        description="Search for better settings of the cnn. Run the same line again to resume a study.",
     )
     parser.add_argument("--name", default="cnn-study", help="name of the study and its folder (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="where to make it (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder to create it in (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument(
         "--storage",
         metavar="ADDRESS",
-        help="where workers share the study, as postgresql+psycopg://USER@HOST/DATABASE "
+        help="a database for workers to share the study, as postgresql+psycopg://USER@HOST/DATABASE "
         "(default: an SQLite file in the folder)",
     )
     parser.add_argument(
-        "--trials", type=int, default=40, help="how many the study is to have, over all workers (default: %(default)s)"
+        "--trials", type=int, default=40, help="trials of the study, over all workers (default: %(default)s)"
     )
     parser.add_argument("--epochs", type=int, default=5, help="epochs of each trial (default: %(default)s)")
     parser.add_argument(
@@ -33,14 +33,14 @@ def main(argv=None):
         type=int,
         default=160_000,
         metavar="N",
-        help="networks of more are not tried (default: %(default)s)",
+        help="skip networks with more parameters (default: %(default)s)",
     )
     parser.add_argument(
         "--grace",
         type=int,
         default=60,
         metavar="SECONDS",
-        help="a worker silent for so long is taken for dead, and its trial run again (default: %(default)s)",
+        help="repeat the trial of a worker that is silent for this long (default: %(default)s)",
     )
     arguments = parser.parse_args(argv)
     for name in ("trials", "epochs", "max_parameters", "grace"):
@@ -63,7 +63,7 @@ def main(argv=None):
     try:
         tuning.run_study(study, images, labels, arguments.trials)
     except KeyboardInterrupt:
-        print("\nStopped. To go on: the same line again")
+        print("\nStopped. Run the same line again to resume")
         raise
     record = tuning.write_study(study, folder)
     best = record["best"]

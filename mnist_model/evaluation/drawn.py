@@ -1,8 +1,8 @@
-"""The drawn-digit benchmark: how the ink of writers who were never trained on is read, drawn and photographed in every
-way, how sure the answers are, and what is refused.
+"""The drawn-digit benchmark: how the ink of held-out writers is read, drawn and photographed in every way, how well the
+confidence is calibrated, and what is refused.
 
-The same is done with two others, to tell what each part is worth: the model's twin, trained on MNIST alone, and
-that twin fed the usual way, with the canvas shrunk to 28×28.
+Two others are measured as well, to show what each part is worth: the model's twin, trained on MNIST alone, and that
+twin given the canvas shrunk to 28×28, the usual way.
 """
 
 import io
@@ -19,7 +19,7 @@ from mnist_model.evaluation.metrics import is_right, measure
 from mnist_model.reading.classifier import LiteRTModel
 from mnist_model.reading.preprocessing import SIZE, preprocess
 
-# How `strokes.draw` is asked to draw: the ordinary way, and what is different in each condition of each group.
+# The arguments of `strokes.draw`: the ordinary way, and what differs in each condition of each group.
 ORDINARY = {"brush": 18, "size": 0.5, "place": (0.5, 0.5), "turn": 0, "light_on_dark": False}
 CONDITIONS = {
     "brush": {f"{brush} px": {"brush": brush} for brush in (4, 8, 18, 28, 36)},
@@ -34,16 +34,16 @@ CONDITIONS = {
     "turn": {f"{turn:+d}°" if turn else "0°": {"turn": turn} for turn in (-15, -12, 0, 12, 15)},
     "paper": {"light": {}, "dark": {"light_on_dark": True}},
 }
-PHOTOGRAPHED = 3  # one digit in so many is photographed on each paper, as that takes longer
+PHOTOGRAPHED = 3  # one in this many digits is photographed on each paper, as that takes longer
 NEGATIVES_PER_KIND = 250
 MNIST_TEST = "mnist_test"
 
 
 def evaluate(folder, twin, pen_digits, images, labels):
-    """Run `benchmark`, add what it returns to the `metrics.json` of the folder as "drawn", and draw its picture.
+    """Run `benchmark`, add its record to the folder's `metrics.json` as "drawn", and draw its picture.
 
     Returns:
-        The record, which says as well which files were measured, where, and with which versions.
+        The record, with the sha256 of the files that were measured and the provenance.
     """
     (path,) = model_folder.find(folder, model_folder.METRICS_FILE)
     measured = [path.with_name(name) for name in model_folder.SERVING_FILES]
@@ -58,11 +58,11 @@ def evaluate(folder, twin, pen_digits, images, labels):
 
 
 def benchmark(folder, twin, pen_digits, images, labels):
-    """Measure a model folder, and its twin, on the ink of the held-out writers and on MNIST.
+    """Measure a model folder and its twin on the ink of the held-out writers and on MNIST.
 
     Args:
-        folder: the model folder; with a detector, refusals are measured as well.
-        twin: the folder of a model that was trained on MNIST alone, or None.
+        folder: the model folder; if it has a detector, refusals are measured as well.
+        twin: the folder of a model trained on MNIST alone, or None.
         pen_digits: the PenDigits of `strokes.load`.
         images: (N, 28, 28) uint8, MNIST's test images.
         labels: (N,) integers from 0 to 9.
@@ -80,7 +80,7 @@ def benchmark(folder, twin, pen_digits, images, labels):
         systems |= {"trained on MNIST alone": (alone, preprocess), "the same, canvas shrunk to 28×28": (alone, shrink)}
     ways = {way for _, way in systems.values()}
 
-    # Of each way of drawing what the systems see; the ordinary way is in every group, and drawn once.
+    # What the systems see of each way of drawing. The ordinary way is in every group, but drawn once.
     truths = {MNIST_TEST: labels}
     seen = {way: {MNIST_TEST: images} for way in ways}
     drawings = list(dict.fromkeys(_key(each) for conditions in CONDITIONS.values() for each in conditions.values()))
@@ -109,12 +109,12 @@ def benchmark(folder, twin, pen_digits, images, labels):
 
 
 def _key(different):
-    """Return the settings of a way of drawing as a key, a tuple; the keys of photographs are the papers' names."""
+    """Return the key of a way of drawing, a tuple of its settings. Photographs have their paper's name as key."""
     return tuple((ORDINARY | different).items())
 
 
 def _see(key, digits, pictures, seen, truths, bar):
-    """Put under `key` what each way of preparing makes of the pictures, and what the digits in them are."""
+    """Prepare the pictures in each way, and store the results and the labels under `key`."""
     prepared = {way: [] for way in seen}
     for picture in pictures:
         for way, images in prepared.items():
@@ -126,7 +126,7 @@ def _see(key, digits, pictures, seen, truths, bar):
 
 
 def _description(folder):
-    """Return which model is in a folder."""
+    """Return a description of the model in a folder."""
     training, litert = model_folder.find(folder, model_folder.TRAINING_FILE, model_folder.LITERT_FILE)
     training = model_folder.read_json(training)
     return {
@@ -137,14 +137,14 @@ def _description(folder):
 
 
 def shrink(picture):
-    """Return a picture as most demonstrations give it to their model: shrunk to (28, 28) uint8, ink bright."""
+    """Shrink a picture to (28, 28) uint8 with bright ink, as most demos do for their model."""
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     levels = np.asarray(ImageOps.exif_transpose(image).convert("L").resize((SIZE, SIZE), Image.Resampling.BILINEAR))
     return 255 - levels if np.median(levels) > 127 else levels
 
 
 def _figures(answers, truths):
-    """Return what `benchmark` says of one system, of whose answers there are (N, 10) for each key."""
+    """Return the figures of one system from its answers, (N, 10) for each key."""
     accuracy = {key: round(float(is_right(rows, truths[key]).mean()), 6) for key, rows in answers.items()}
     drawn = [key for key in answers if isinstance(key, tuple)]
     everything = np.concatenate([answers[key] for key in drawn]), np.concatenate([truths[key] for key in drawn])
@@ -157,7 +157,7 @@ def _figures(answers, truths):
 
 
 def _by_condition(figures):
-    """Return the figures by key as figures by group and condition."""
+    """Regroup figures by key into figures by group and condition."""
     return {
         **{
             group: {name: figures[_key(different)] for name, different in conditions.items()}
@@ -176,7 +176,7 @@ def _summary(probabilities, labels):
 
 
 def _refusals(folder, seen, digits):
-    """Return how much of what is a digit, and of what is none, the detector refuses."""
+    """Return the shares of digits, and of drawings that are none, that the detector refuses."""
     detector = LiteRTModel(folder / model_folder.DETECTOR_FILE, outputs=1)
     threshold = model_folder.read_json(folder / model_folder.THRESHOLD_FILE)["threshold"]
     scores = {key: detector.probabilities(images)[:, 0] for key, images in seen.items()}

@@ -1,4 +1,4 @@
-"""How good a model is: probabilities and labels in, figures out; and for a model folder, on the very files in it."""
+"""Measure how good a model is, from probabilities and labels or for the files of a model folder."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ BINS = 15  # of the reliability diagram
 
 
 def evaluate(folder, images, labels):
-    """Measure a model folder on MNIST's test images, and write `metrics.json` and the pictures into it.
+    """Measure a model folder on MNIST's test images, and write `metrics.json` and pictures into it.
 
     Args:
         folder: a model folder.
@@ -24,13 +24,13 @@ def evaluate(folder, images, labels):
         labels: (N,) integers from 0 to 9.
 
     Returns:
-        What was written to `metrics.json`, and the probabilities, (N, 10) float32. Under "mnist_test" stand the images
-        and their md5, the accuracy of each file, and what `measure` says of `model.tflite`; under "sha256" and "bytes"
-        the files that were measured; and where and with which versions it was done. What `drawn.evaluate` has written
-        there of the same files is kept.
+        The content of `metrics.json`, a dict, and the probabilities, (N, 10) float32. "mnist_test" has the number and
+        md5 of the images, the accuracy of each file, and the result of `measure` for `model.tflite`; "sha256" and
+        "bytes" describe the files that were measured; the rest is the provenance. What `drawn.evaluate` wrote about the
+        same files is kept.
 
     Raises:
-        InputError: the folder or one of the files is missing or damaged.
+        InputError: the folder or a file is missing or damaged.
     """
     names = (model_folder.KERAS_FILE, model_folder.LITERT_FILE)
     paths = keras_path, litert_path = model_folder.find(folder, *names)
@@ -63,7 +63,7 @@ def evaluate(folder, images, labels):
 
 
 def _kept(folder):
-    """Return the "drawn" part of the metrics that are in the folder, if it is of the files that are there now."""
+    """Return the "drawn" part of the folder's metrics, if it is about the current files."""
     path = folder / model_folder.METRICS_FILE
     earlier = model_folder.read_json(path) if path.exists() else {}
     if "drawn" not in earlier:
@@ -87,7 +87,7 @@ def is_right(probabilities, labels):
 
 
 def measure(probabilities, labels):
-    """Return how good answers are.
+    """Return the metrics of a model's answers.
 
     Args:
         probabilities: (N, 10) float32.
@@ -98,7 +98,7 @@ def measure(probabilities, labels):
         interval); "top_2_accuracy"; "negative_log_likelihood": the mean, in nats; "expected_calibration_error" and
         "reliability": see `reliability`; "macro": the mean over the classes of "precision", "recall" and "f1";
         "classes": the same for each digit, the interval of its recall, and its number of images; "confusion_matrix":
-        [label][answer]. Of a class that never occurs, or is never the answer, what has no value is 0.
+        [label][answer]. Undefined values, for a class that never occurs or is never the answer, are 0.
     """
     answers = probabilities.argmax(axis=1)
     right = is_right(probabilities, labels)
@@ -127,14 +127,14 @@ def measure(probabilities, labels):
 
 
 def reliability(probabilities, labels):
-    """Compare how sure the answers are with how often they are right, in 15 bins of confidence of the same width.
+    """Compare the confidence of answers with how often they are right, in 15 bins of equal width.
 
-    The expected calibration error is the mean over the images of the difference between the two in their bin: Guo et
+    The expected calibration error is the mean over the images of the difference between the two in a bin: Guo et
     al., On Calibration of Modern Neural Networks, 2017, https://arxiv.org/abs/1706.04599
 
     Returns:
-        A list with a dict for each bin that is not empty: "from" and "to", its limits; the mean "confidence" and the
-        "accuracy" of what is in it, and its number of "images".
+        A list with a dict for each bin that is not empty: its limits "from" and "to", the mean "confidence" and the
+        "accuracy" of its images, and their number, "images".
     """
     confidence, right = probabilities.max(axis=1), is_right(probabilities, labels)
     edges = np.linspace(0, 1, BINS + 1)
@@ -152,7 +152,7 @@ def reliability(probabilities, labels):
 
 
 def _interval(right):
-    """Return the 95 % interval of the share of what is right, (N,) bool: from 0 to 1 where there is nothing."""
+    """Return the 95 % interval of the share of `right`, (N,) bool; [0, 1] if it is empty."""
     if not len(right):
         return [0.0, 1.0]
     interval = binomtest(int(right.sum()), len(right)).proportion_ci(confidence_level=0.95, method="wilson")
@@ -160,16 +160,16 @@ def _interval(right):
 
 
 def mcnemar(first_right, second_right):
-    """McNemar's test, exact: whether two models err equally often, judged by the images one of them alone has right.
+    """McNemar's exact test of whether two models err equally often, from the images that only one has right.
 
     McNemar, Note on the sampling error of the difference between correlated proportions or percentages, 1947.
 
     Args:
-        first_right: (N,) bool, where the first model is right.
-        second_right: (N,) bool, where the second is, on the same images.
+        first_right: (N,) bool, whether the first model is right.
+        second_right: (N,) bool, the same for the second model.
 
     Returns:
-        The number that only the first has right, the number that only the second has, and the two-sided p-value.
+        The number of images that only the first has right, that only the second has right, and the two-sided p-value.
     """
     only_first = int((first_right & ~second_right).sum())
     only_second = int((second_right & ~first_right).sum())
@@ -179,5 +179,5 @@ def mcnemar(first_right, second_right):
 
 
 def _rounded(value):
-    """Six digits: what is beyond them differs from one machine to another."""
+    """Round to six decimals; further ones differ between machines."""
     return round(float(value), 6)

@@ -1,4 +1,4 @@
-"""The pictures of a model folder and of a study: dark ink on white, to be printed, or looked at on a dark page."""
+"""Draw the pictures of a model folder and of a study, dark on white, for print and for dark pages."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def draw_learning_curves(history, path):
 
 
 def draw_confusion(matrix, path):
-    """Draw a (10, 10) confusion matrix, [label][answer]: errors alone are shaded, as the rest would outshine them."""
+    """Draw a (10, 10) confusion matrix, [label][answer]: only errors are shaded, as the rest would outshine them."""
     matrix = np.asarray(matrix)
     errors = np.where(np.eye(10, dtype=bool), 0, matrix)
     figure = _figure(6, 5.6)
@@ -50,7 +50,7 @@ def draw_confusion(matrix, path):
 
 
 def draw_reliability(bins, path):
-    """Draw how often answers are right by how sure they are, and how many there are of each: see `reliability`."""
+    """Draw the accuracy and the number of answers by confidence: see `metrics.reliability`."""
     figure = _figure(5, 5)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     middles = [(each["from"] + each["to"]) / 2 for each in bins]
@@ -72,26 +72,26 @@ def draw_reliability(bins, path):
 
 
 def draw_samples(images, labels, probabilities, path):
-    """Draw the first 40 images with their labels, what each was read as, and how surely."""
+    """Draw the first 40 images with their labels, answers and confidences."""
     chosen = np.arange(min(40, len(images)))
     draw_digits(images[chosen], [_caption(labels[i], probabilities[i]) for i in chosen], path)
 
 
 def draw_errors(images, labels, probabilities, path):
-    """Draw the 40 images that were misread most surely, with their labels and what each was read as."""
+    """Draw the 40 images that were misread most confidently, with their labels and answers."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     hardest = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:40]
     draw_digits(images[hardest], [_caption(labels[i], probabilities[i]) for i in hardest], path)
 
 
 def _caption(label, probabilities):
-    """Return the words below an image, and whether it was read rightly."""
+    """Return the caption of an image, and whether it was read correctly."""
     answer = probabilities.argmax()
     return f"{label} read as {answer}\n{percent(probabilities[answer])}", answer == label
 
 
 def draw_digits(images, captions, path):
-    """Draw (N, 28, 28) images in rows of ten, ink dark, each with its caption: words, and whether all is well."""
+    """Draw (N, 28, 28) images in rows of ten, ink dark, each with its caption: text, and whether it is right."""
     rows = max(1, -(-len(images) // 10))
     figure = _figure(10, 1.35 * rows)
     grid = figure.subplots(rows, 10, squeeze=False).ravel()
@@ -117,7 +117,7 @@ def draw_drawn(record, path):
     axes = figure.subplots()
     for system, marker, colour in zip(systems, "oxs", (ACCENT, INK, QUIET), strict=False):
         errors = [100 * (1 - systems[system][group][condition]) for group, condition in rows]
-        # An error of none at all has no place on a logarithmic scale: it is drawn at its left end.
+        # A logarithmic scale has no 0, so draw it at the left end.
         axes.plot([max(0.05, error) for error in errors], heights, marker, color=colour, markersize=6, label=system)
     for height, (before, now) in enumerate(itertools.pairwise(rows)):
         if before[0] != now[0]:
@@ -135,7 +135,7 @@ def draw_drawn(record, path):
 
 
 def draw_filters(model, path):
-    """Draw the kernels of a Keras model's first convolution on the image, if it has one: red adds, blue takes away."""
+    """Draw the kernels of a Keras model's first convolution, if it has one: red adds, blue subtracts."""
     kernels = [layer.get_weights()[0] for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     if not kernels:
         return
@@ -179,7 +179,7 @@ def _error(trial):
 
 
 def draw_importances(importances, path):
-    """Draw which settings made the difference between the trials of a study: a dict of shares that add up to 1."""
+    """Draw the importance of each setting of a study, a dict of shares that add up to 1."""
     figure = _figure(6, 3.2)
     axes = figure.subplots()
     bars = axes.barh([name.replace("_", " ") for name in importances], list(importances.values()), color="#f4a773")
@@ -218,7 +218,7 @@ def draw_parallel_coordinates(trials, path):
 
 
 def draw_speed(milliseconds, rates, path):
-    """Draw how long one prediction takes and how many images a second are read, by the way the network is run.
+    """Draw the time of one prediction and the images read per second, by the way the network is run.
 
     Args:
         milliseconds: by way.
@@ -247,7 +247,7 @@ def draw_speed(milliseconds, rates, path):
 
 
 def _scale(values, logarithmic):
-    """Return the values to name on an axis, and a function from a value to its height there, 0–1."""
+    """Return the ticks of an axis, and a function from a value to its height, 0–1."""
     ticks = sorted(set(values))
     if isinstance(values[0], str):
         return ticks, lambda value: (ticks.index(value) + 0.5) / len(ticks)
@@ -259,7 +259,7 @@ def _scale(values, logarithmic):
 
 
 def _logarithmic_grid(axes):
-    """Make the vertical axis logarithmic, with plain numbers at 1, 2 and 5, and draw a quiet grid."""
+    """Make the vertical axis logarithmic, with ticks at 1, 2 and 5 and a light grid."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())

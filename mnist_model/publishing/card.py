@@ -95,7 +95,7 @@ def prepare(folder, out, repo_id, revision=None):
 
     Args:
         folder: an evaluated model folder.
-        out: the folder to make.
+        out: the folder to create.
         repo_id: "user/name", the repo that the card's snippets load from.
         revision: the tag that they load; None for the main branch.
 

@@ -17,7 +17,7 @@ UNDER_WAY = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTI
 
 @dataclass(frozen=True)
 class Published:
-    """What a repo holds after `publish`: its address, the full sha of its newest commit, and whether that is new."""
+    """The result of `publish`: the address of the repo, the full sha of its newest commit, and whether that is new."""
 
     url: str
     sha: str
@@ -25,23 +25,24 @@ class Published:
 
 
 def publish(folder, repo_id, *, tag=None, repo_type="model", **create):
-    """Make one commit that leaves in a repo exactly what is in a folder; none if that is so already.
+    """Make a repo hold exactly the files of a folder, in one commit, or none if it does already.
 
-    The repo is made if it is not there. A commit is made whole or not at all: if the line is cut, the repo is as it
-    was, and the same call goes on.
+    The repo is created if it does not exist. If the connection breaks, the repo is as it was before, and the same call
+    can be repeated.
 
     Args:
         folder: the Path of a folder, as `card.prepare` or `space.prepare` makes it.
         repo_id: "user/name".
-        tag: a name for the commit that stays with it.
+        tag: a permanent name for the commit, or None.
         repo_type: "model" or "space".
-        create: what else the repo is to be made with, see `huggingface_hub.HfApi.create_repo`.
+        create: more arguments of `huggingface_hub.HfApi.create_repo`.
 
     Returns:
-        What is Published.
+        A Published.
 
     Raises:
-        InputError: there is no token, it may not write there, the tag names another commit, or the Hub does not answer.
+        InputError: there is no token, it may not write to the repo, the tag names another commit, or the Hub does not
+            answer.
     """
     if not get_token():
         raise InputError("Expected a token of the Hub (hf auth login, or HF_TOKEN). Received: none")
@@ -83,7 +84,7 @@ def find(repo_id, revision=None):
 
 
 def run_space(space_id, variables):
-    """Set the variables of a Space, a dict, and give its stages as it goes through them: "BUILDING", …, "RUNNING"."""
+    """Set the variables of a Space, a dict, and yield each of its stages: "BUILDING", …, "RUNNING"."""
     api = HfApi()
 
     def set_variables():
@@ -104,7 +105,7 @@ def run_space(space_id, variables):
 
 
 def _is_same(path, remote):
-    """Return whether a file is the one that a RepoFile describes, by the hash that the Hub has of it."""
+    """Return whether a file has the hash that the Hub stores for a RepoFile."""
     if remote.lfs:
         return model_folder.sha256(path) == remote.lfs.sha256
     content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The page -> what a Space needs of it."""
+"""Prepare what a Space needs to serve the page."""
 
 import shutil
 from pathlib import Path
@@ -13,16 +13,16 @@ PAGE = ("app.py", "page", "examples", "requirements.txt", "mnist_model/*.py", "m
 
 
 def prepare(out, model_id, revision, private=False):
-    """Write into the new folder `out` exactly what a Space of the page needs.
+    """Write exactly what a Space of the page needs into the new folder `out`.
 
-    That is the page, the bundled model, which it serves where the Hub cannot be reached, and the front matter that
-    tells the Space what to build.
+    This is the page, the bundled model, which it serves if the Hub cannot be reached, and the front matter that tells
+    the Space what to build.
 
     Args:
-        out: the folder to make.
-        model_id: "user/name", the model that it serves.
-        revision: the full sha of it.
-        private: whether it is; such a model is not downloaded while the Space is built, as a build knows no token.
+        out: the folder to create.
+        model_id: "user/name", the model to serve.
+        revision: its full sha.
+        private: whether the model is private; it is not downloaded during the build then, which has no token.
 
     Raises:
         InputError: `out` exists.

@@ -1,4 +1,4 @@
-"""Confidence that means something: one temperature for a model's answers, fitted where it was not trained.
+"""Calibrate a model's confidence with one temperature, fitted on validation data.
 
 Guo et al., On Calibration of Modern Neural Networks, 2017, https://arxiv.org/abs/1706.04599
 """
@@ -10,14 +10,14 @@ LIMITS = (0.2, 5.0)  # of the temperature
 
 
 def fit_temperature(*answers):
-    """Return the temperature at which the answers are least surprised by the labels.
+    """Return the temperature that minimises the negative log-likelihood of the labels.
 
     Args:
-        answers: for each kind of picture a pair of probabilities, (N, 10), and labels, (N,) integers from 0 to 9. Each
-            kind counts the same, however many pictures there are of it.
+        answers: for each kind of picture, a pair of probabilities, (N, 10), and labels, (N,) integers from 0 to 9. All
+            kinds have the same weight, whatever their number of pictures.
 
     Returns:
-        The temperature; above 1 where the model is too sure of itself.
+        The temperature; above 1 if the model is overconfident.
     """
     logarithms = [(np.log(np.maximum(rows.astype(float), 1e-30)), labels) for rows, labels in answers]
 
@@ -34,6 +34,6 @@ def _surprise(logits, labels):
 
 
 def apply_temperature(model, temperature):
-    """Divide the logits of a Keras model by the temperature, in place; its last layer is to be a Dense softmax."""
+    """Divide the logits of a Keras model by the temperature, in place; its last layer must be a Dense softmax."""
     last = model.layers[-1]
     last.set_weights([weights / temperature for weights in last.get_weights()])

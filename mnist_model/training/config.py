@@ -12,55 +12,53 @@ LOSSES = ("sparse_categorical_crossentropy", "categorical_crossentropy")
 
 
 def setting(default, text, choices=None):
-    """A field of TrainConfig, with the words `--help` says of it and the values it may have."""
+    """Return a field of TrainConfig with its text for `--help` and its choices."""
     return field(default=default, metadata={"help": text, "choices": choices})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything a run depends on but the data. Each model's own stand beside its function, in `models`.
+    """Everything a run depends on except the data. The settings of each model are beside its function, in `models`.
 
-    The defaults here are Keras's own: no augmentation, Adam at a constant rate of 0.001, batches of 32.
+    The defaults are those of Keras: no augmentation, Adam at a constant rate of 0.001, batches of 32.
     """
 
     model: str = field(metadata={"help": "which network"})
     network: dict = field(
         default_factory=dict,
-        metadata={"help": "settings of the network itself, as NAME=VALUE, for models that have any"},
+        metadata={"help": "settings of the network itself, as NAME=VALUE, if it has any"},
     )
-    epochs: int = setting(5, "how many times each image is seen; the last epoch's weights are the result")
-    batch_size: int = setting(32, "images a step")
-    optimizer: str = setting("adam", "sgd has a Nesterov momentum of 0.9; the others are as Keras has them", OPTIMIZERS)
-    learning_rate: float = setting(1e-3, "the optimizer's greatest rate")
-    beta_1: float = setting(0.9, "of adam: how long it remembers the gradients' mean")
-    beta_2: float = setting(0.999, "of adam: how long it remembers their squares")
+    epochs: int = setting(5, "passes over the images; the weights of the last epoch are the result")
+    batch_size: int = setting(32, "images per step")
+    optimizer: str = setting("adam", "sgd has a Nesterov momentum of 0.9; the others have Keras's defaults", OPTIMIZERS)
+    learning_rate: float = setting(1e-3, "greatest learning rate")
+    beta_1: float = setting(0.9, "Adam's decay rate of the mean of the gradients")
+    beta_2: float = setting(0.999, "Adam's decay rate of their squares")
     schedule: str = setting(
         "constant",
-        "cosine: the rate rises in the first epoch, or three tenths of the run, then falls as a cosine",
+        "cosine: the rate rises during the first epoch, or 30 % of the run if that is less, then follows a cosine",
         SCHEDULES,
     )
-    loss: str = setting("sparse_categorical_crossentropy", "one is the other, with labels as vectors", LOSSES)
-    validation_split: float = setting(1 / 12, "fraction of the images that is kept out of training")
-    rotation: float = setting(0.0, "greatest turn of a training image, in degrees")
-    zoom: float = setting(0.0, "greatest change of its width and of its height, as a fraction")
+    loss: str = setting("sparse_categorical_crossentropy", "the two are equal; the second takes one-hot labels", LOSSES)
+    validation_split: float = setting(1 / 12, "fraction of the images kept for validation")
+    rotation: float = setting(0.0, "greatest rotation of a training image, in degrees")
+    zoom: float = setting(0.0, "greatest change of its width and height, as a fraction")
     shear: float = setting(0.0, "greatest shear, as a fraction of the height")
-    shift: float = setting(0.0, "greatest move, in pixels")
-    elastic: float = setting(0.0, "how far it is bent, standard deviation in pixels")
-    thickness: float = setting(0.0, "greatest share of a pixel by which its strokes are made thicker or thinner")
-    unaugmented: float = setting(0.0, "share of the epochs, the last ones, in which images are seen as they are")
-    ink: int = setting(0, "drawings to make of each pen digit and train on besides MNIST")
+    shift: float = setting(0.0, "greatest shift, in pixels")
+    elastic: float = setting(0.0, "standard deviation of its elastic distortion, in pixels")
+    thickness: float = setting(0.0, "greatest fraction of a pixel by which its strokes are thickened or thinned")
+    unaugmented: float = setting(0.0, "fraction of the epochs, at the end, without augmentation")
+    ink: int = setting(0, "drawings of each pen digit to train on in addition to MNIST")
     ink_ones: int = setting(
-        1, "of a 1 so many times as many: people write it in more ways, and MNIST holds only sticks"
+        1, "factor for the drawings of a 1: people write it in more ways, and MNIST has only plain strokes"
     )
     ink_sevens: int = setting(
-        0, "of a crossed 7 so many more without its bar: the pen writers cross theirs, and many people do not"
+        0, "additional copies of each crossed 7 without its bar: the pen writers cross theirs, many people do not"
     )
-    ink_variation: float = setting(1.0, "how much the hand of each drawing is varied; 0 for as it was written")
-    ink_turns: int = setting(1, "in how many epochs each drawing is seen once: they take turns")
-    negatives: int = setting(
-        0, "drawings to make of each kind that is no digit, to train a detector on; 0 for no detector"
-    )
-    precision: str = setting("float32", "mixed_bfloat16 is faster where the processor has it", PRECISIONS)
+    ink_variation: float = setting(1.0, "how much to vary the hand of each drawing; 0 draws it as it was written")
+    ink_turns: int = setting(1, "each drawing is in one of this many epochs: they take turns")
+    negatives: int = setting(0, "drawings of each kind that is no digit, to train a detector on; 0 for no detector")
+    precision: str = setting("float32", "mixed_bfloat16 is faster on processors that support it", PRECISIONS)
     seed: int = setting(0, "seed of weights, order, augmentation and dropout")
 
     def __post_init__(self):

@@ -1,6 +1,6 @@
-"""The networks by name, each with the settings it is trained with.
+"""The networks by name, and the settings each is trained with.
 
-Each takes (N, 28, 28, 1) grey levels from 0 to 255 and answers (N, 10) probabilities.
+Each takes (N, 28, 28, 1) grey levels from 0 to 255 and returns (N, 10) probabilities.
 """
 
 import functools
@@ -15,9 +15,9 @@ from mnist_model.training.config import TrainConfig
 
 
 def _network(name, *hidden, classes=10):
-    """Return the network with the layers that all share around `hidden`: grey levels in, probabilities out."""
+    """Return a network of `hidden` between the layers that all share: grey levels in, probabilities out."""
     first = [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255)]
-    # Probabilities want float32 where all else is less.
+    # Probabilities stay in float32 under mixed precision.
     last = layers.Dense(classes, activation="softmax", dtype="float32")
     return keras.Sequential([*first, *hidden, last], name=name)
 
@@ -25,7 +25,7 @@ def _network(name, *hidden, classes=10):
 def _convolution(filters, size, *, pool=1, padding="same"):
     """Return a convolution with batch normalisation and ReLU.
 
-    Pooled before both, not after: where normalisation keeps the order the maximum is the same, for less work.
+    Pooling comes before both: normalisation with a positive scale does not change the maximum, and there is less to do.
     """
     return [
         layers.Conv2D(filters, size, padding=padding, use_bias=False),
@@ -39,7 +39,7 @@ def sketch(dropout=0.4):
     """The flagship: convolutions on three scales, averaged over the image (389k parameters).
 
     Args:
-        dropout: rate before the answering layer; half of it on the lowest scale.
+        dropout: rate before the last layer; half of it on the lowest scale.
     """
     return _network(
         "sketch",
@@ -80,7 +80,7 @@ SKETCH = TrainConfig(
 def digit_or_not():
     """Ten digits and, last, whatever is none: (N, 28, 28, 1) grey levels -> (N, 11) probabilities (71k parameters).
 
-    It learns to tell the digits apart only to tell them the better from the rest.
+    It learns to tell the digits apart only because this helps it to tell them from the rest.
     """
     return _network(
         "digit-or-not",
@@ -113,15 +113,15 @@ DIGIT_OR_NOT = TrainConfig(
 def cnn(filters=16, conv_layers=6, dense_layers=0, neurons=64, dropout=0.2):
     """Convolutions on three scales, averaged over the image (80k parameters with the defaults).
 
-    Batch normalisation after each convolution, and a stem that pools early: on a CPU most of the time of a small
-    convolutional net goes into its first, full-size layers.
+    Batch normalisation after each convolution, and a stem that pools early: on a CPU, a small convolutional
+    network spends most of its time in its first, full-size layers.
 
     Args:
-        filters: of the 5×5 stem; the two scales below have 3×3 convolutions of twice and of four times as many.
-        conv_layers: the stem, and what is shared between the two scales below, the upper one first; at least 1.
-        dense_layers: between the average and the answer.
+        filters: of the 5×5 stem; the 3×3 convolutions of the two scales below have two and four times as many.
+        conv_layers: the stem plus the layers of the two scales below, the upper one first; at least 1.
+        dense_layers: between the average and the last layer.
         neurons: of each of those.
-        dropout: rate before each dense layer, the answering one included.
+        dropout: rate before each dense layer, including the last.
     """
 
     hidden = [*_convolution(filters, 5), layers.MaxPooling2D()]
@@ -137,7 +137,7 @@ def cnn(filters=16, conv_layers=6, dense_layers=0, neurons=64, dropout=0.2):
     return _network("cnn", *hidden)
 
 
-# But for the epochs, these and the network's own above are what scripts.tune found; docs/tuning has the record.
+# Except for the epochs, these and the defaults above are what scripts.tune found; docs/tuning has the record.
 CNN = TrainConfig(
     model="cnn",
     epochs=10,
@@ -152,16 +152,16 @@ CNN = TrainConfig(
 
 
 def quick(stem=16, size=6, strides=2, pool=2, filters=(64,)):
-    """For much within seconds: nearly all of it works on a twentieth of the pixels, or less (12k parameters).
+    """Train in seconds: nearly all layers work on a twentieth of the pixels, or less (12k parameters).
 
     Args:
         stem: filters of the first convolution.
-        size: of its square of pixels.
-        strides: by how many pixels that moves.
-        pool: what it is pooled by.
-        filters: of each 3×3 convolution behind it, of which the middle one is pooled by 2.
+        size: of its kernel, in pixels.
+        strides: of this convolution, in pixels.
+        pool: size of the pooling after it.
+        filters: of each following 3×3 convolution; the middle one is pooled by 2.
     """
-    # Without batch normalisation, as of so many values it would take longer than it helps.
+    # No batch normalisation: on so many values it costs more time than it saves.
     hidden = [layers.Conv2D(stem, size, strides=strides), layers.MaxPooling2D(pool), layers.ReLU()]
     middle = len(filters) // 2
     for i, each in enumerate(filters):
@@ -169,8 +169,8 @@ def quick(stem=16, size=6, strides=2, pool=2, filters=(64,)):
     return _network("quick", *hidden, layers.Flatten())
 
 
-# Few steps, at a rate that rises and falls once, as in L. N. Smith and N. Topin, Super-Convergence, 2018,
-# https://arxiv.org/abs/1708.07120; and an optimizer with a short memory, as so few have nothing old to remember.
+# Few steps, with a learning rate that rises and falls once, as in L. N. Smith and N. Topin, Super-Convergence, 2018,
+# https://arxiv.org/abs/1708.07120; and an optimizer with a short memory, which suits so few steps.
 QUICK = TrainConfig(
     model="quick",
     epochs=2,
@@ -183,7 +183,7 @@ QUICK = TrainConfig(
 
 
 def cnn_classic():
-    """The textbook's convolutional net: two convolutions, each pooled, and one dense layer (35k parameters)."""
+    """The textbook's convolutional network: two convolutions, each pooled, and one dense layer (35k parameters)."""
     return _network(
         "cnn-classic",
         layers.Conv2D(32, 3, activation="relu"),
@@ -248,10 +248,10 @@ CONFIGS = {
 
 
 def build_model(config):
-    """Return the network that a TrainConfig names, with new weights.
+    """Return a new network for a TrainConfig.
 
     Raises:
-        InputError: there is no such network, or it cannot be built with `config.network`.
+        InputError: the network is unknown, or cannot be built with `config.network`.
     """
     if config.model not in MODELS:
         raise InputError(f"Expected a model of {', '.join(MODELS)}. Received: {config.model}")
@@ -272,13 +272,13 @@ def build_model(config):
 
 
 def network_settings(config):
-    """Return every setting of the network that a TrainConfig builds: those it gives, and the defaults of the others."""
+    """Return all settings of a TrainConfig's network: those given, and the defaults of the others."""
     parameters = inspect.signature(MODELS[config.model]).parameters
     return {name: parameter.default for name, parameter in parameters.items()} | config.network
 
 
 def compile_model(model, config, steps_per_epoch):
-    """Give a Keras model the optimizer, schedule and loss of a TrainConfig, in place."""
+    """Compile a Keras model with the optimizer, schedule and loss of a TrainConfig."""
     rate = config.learning_rate
     if config.schedule == "cosine":
         steps = config.epochs * steps_per_epoch
@@ -295,10 +295,10 @@ def compile_model(model, config, steps_per_epoch):
         optimizers[config.optimizer](rate),
         config.loss,
         metrics=["accuracy"],
-        jit_compile=False,  # on a CPU, XLA makes small nets 1.5 times slower
-        steps_per_execution=16,  # a small net's step takes no longer than Python's way to the next
+        jit_compile=False,  # TensorFlow 2.21.0's XLA makes small networks 1.5 times slower on a CPU
+        steps_per_execution=16,  # a small network's step takes no longer than Python's overhead
     )
-    # Else Keras makes the variables of both while it traces the first step, and must trace it again.
+    # Keras 3.15.1 would create the variables of both while it traces the first step, and trace it again.
     model.optimizer.build(model.trainable_variables)
     label = np.zeros((1, 10) if config.loss == "categorical_crossentropy" else 1)
     model.compute_metrics(None, label, np.zeros((1, 10)))

@@ -1,4 +1,4 @@
-"""Data + model -> model folder."""
+"""Train a model and write its folder."""
 
 import contextlib
 import dataclasses
@@ -19,34 +19,34 @@ from mnist_model.training import calibration, detector, export
 from mnist_model.training.config import TrainConfig
 from mnist_model.training.models import build_model, compile_model, network_settings
 
-CHECKPOINT_FILE = "checkpoint.keras"  # the model with the optimizer's state, after the last whole epoch
-STATE_FILE = "state.json"  # the settings of the run, and its history so far
+CHECKPOINT_FILE = "checkpoint.keras"  # the model with the optimizer's state, after the last complete epoch
+STATE_FILE = "state.json"  # the settings of the run and its history
 
-VALIDATION_COPIES = 8  # drawings of each pen digit of the validation writers
-PLAIN_ONES = 1000  # drawings of their 1s as plain strokes
-SMALL_PICTURES = 5  # one in so many of MNIST's digits the detector sees in a small picture as well
+VALIDATION_COPIES = 8  # drawings of each pen digit of a validation writer
+PLAIN_ONES = 1000  # drawings of their 1s as plain strokes, for validation
+SMALL_PICTURES = 5  # the detector sees one in this many of MNIST's digits in a small picture as well
 
 
 def train(config, images, labels, folder, *, pen_digits=(), resume=False):
     """Train a model and write its folder.
 
-    After each epoch the run is kept beside `folder`, in `.NAME.run`, so that it can be resumed with the very numbers it
-    would have had.
+    After each epoch the run is saved beside `folder`, in `.NAME.run`. A resumed run gives the same numbers as one that
+    was not interrupted.
 
     Args:
         config: a TrainConfig.
         images: (N, 28, 28) uint8, MNIST's training images; split here into training and validation.
         labels: (N,) integers from 0 to 9.
-        folder: the model folder to make.
-        pen_digits: the PenDigits of `strokes.load`, where `config` has ink or negatives; split here by writer.
-        resume: go on from the last whole epoch of an earlier call with the same `config`.
+        folder: the model folder to create.
+        pen_digits: the PenDigits of `strokes.load`, if `config` has ink or negatives; split here by writer.
+        resume: continue after the last complete epoch of an earlier call with the same `config`.
 
     Returns:
         The record written to `training.json`, a dict.
 
     Raises:
-        InputError: `folder` exists; an unfinished run is there and `resume` is false, or is not and `resume` is true;
-            the run was begun with other settings; or pen digits are wanted and not given.
+        InputError: `folder` exists; there is an unfinished run and `resume` is false, or none and `resume` is true;
+            the run began with other settings; or pen digits are needed and not given.
     """
     folder = Path(folder)
     model_folder.refuse_existing(folder)
@@ -60,7 +60,7 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
             f"Expected --resume, another name, or {run} removed, as that run is unfinished. Received: {folder.name}"
         )
 
-    # Asked now: the checkout may move on while a long run goes.
+    # Recorded now, as the checkout may change during a long run.
     provenance = _provenance()
     digits, drawings, validations = _data(config, images, labels, pen_digits)
     model, history = fit(config, images, labels, drawings=drawings, run=run)
@@ -68,7 +68,7 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
     temperature = calibration.fit_temperature(*answers)
     calibration.apply_temperature(model, temperature)
     record = {
-        # With the network's settings in full: their defaults may be others one day.
+        # All settings of the network, as their defaults may change.
         "config": dataclasses.asdict(config) | {"network": network_settings(config)},
         "parameters": model.count_params(),
         "data": {
@@ -99,18 +99,18 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
 
 
 def retrain_detector(folder, new, images, labels, pen_digits):
-    """Make a model folder of another, with the same network and a detector that is trained anew.
+    """Copy a model folder, with the same network and a newly trained detector.
 
     Args:
-        folder: the model folder, of a run with negatives; by the settings of that the detector is trained.
-        new: the model folder to make.
-        images: as `train` has them, and so have labels and pen_digits.
+        folder: the model folder of a run with negatives, whose settings are used.
+        new: the model folder to create.
+        images: see `train`, also for labels and pen_digits.
 
     Returns:
-        The record written to `training.json`, a dict; its "detector" says of its own making.
+        The record written to `training.json`, a dict; its "detector" has its own provenance.
 
     Raises:
-        InputError: `new` exists; or `folder` is none, or of a run without negatives.
+        InputError: `new` exists, or `folder` is no model folder of a run with negatives.
     """
     model_folder.refuse_existing(Path(new))
     names = (model_folder.KERAS_FILE, model_folder.LITERT_FILE, model_folder.CURVES_FILE, model_folder.TRAINING_FILE)
@@ -134,11 +134,11 @@ def _provenance():
 
 
 def _data(config, images, labels, pen_digits):
-    """Return what a TrainConfig has a model trained on, and measured on in training.
+    """Return the training and validation data of a TrainConfig.
 
     Returns:
-        The images and labels of MNIST to train on; the drawings to train on besides, images and labels, or None; and
-        by kind the images and labels for validation.
+        MNIST's images and labels for training; the images and labels of drawings for training, or None; and a dict of
+        the images and labels for validation by kind.
     """
     if (config.ink or config.negatives) and not pen_digits:
         raise InputError("Expected pen digits to make drawings of. Received: none")
@@ -153,7 +153,7 @@ def _data(config, images, labels, pen_digits):
 
 
 def draw_ink(config, pen_digits):
-    """Return the images and labels that a TrainConfig wants made of the PenDigits of the writers to train on."""
+    """Draw the training writers' PenDigits as a TrainConfig says, and return images and labels."""
     ones = [digit for digit in pen_digits if digit.label == 1]
     sevens = [strokes.uncrossed(digit) for digit in pen_digits if digit.label == 7 and len(digit.strokes) > 1]
     digits = pen_digits + ones * (config.ink_ones - 1) + sevens * config.ink_sevens
@@ -161,12 +161,12 @@ def draw_ink(config, pen_digits):
 
 
 def _add_detector(folder, config, digits, drawings, pen_digits, validations):
-    """Train a detector, write it and its threshold into the folder, and return its part of the record."""
+    """Train a detector, write it and its threshold to the folder, and return its part of the record."""
     training, validation, _ = strokes.split(pen_digits)
     others = negatives.varied_drawings(negatives.TRAINING_KINDS, training, config.negatives, seed=(config.seed, 1))
-    # All the pen writers' 1s have a flag or a foot. With the straight lines of the others, plain ones would be refused.
+    # All 1s of the pen writers have a flag or a foot, so plain 1s would be refused as lines.
     plain = _plain_ones(training, config.negatives, seed=(config.seed, 2))
-    # And all digits are sharp. With few pixels, as in a thumbnail or on an old scanner, they would be refused as well.
+    # And all digits are sharp, so digits of few pixels, as in a thumbnail or an old scan, would be refused too.
     small = [part[::SMALL_PICTURES] for part in digits]
     small[0] = mnist.in_small_pictures(small[0], seed=(config.seed, 3))
     digits = [np.concatenate(parts) for parts in zip(digits, plain, small, strict=True)]
@@ -190,31 +190,31 @@ def _add_detector(folder, config, digits, drawings, pen_digits, validations):
 
 
 def _plain_ones(pen_digits, count, *, seed):
-    """Draw at least `count` 1s as plain strokes, see `strokes.stem`, and return images and labels."""
+    """Draw at least `count` 1s as plain strokes (see `strokes.stem`), and return images and labels."""
     stems = [strokes.stem(digit) for digit in pen_digits if digit.label == 1]
     return strokes.varied_drawings(stems, -(-count // len(stems)), variation=0.5, seed=seed)
 
 
 def predict(model, images):
-    """Return what a Keras model answers on (N, 28, 28) uint8 images."""
+    """Return a Keras model's answers for (N, 28, 28) uint8 images."""
     return model.predict(images[..., np.newaxis], batch_size=1000, verbose=0)
 
 
 def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbose="auto"):
-    """Train a model on the training part of the images, and measure it on the rest after each epoch.
+    """Train a model on the training part of the images, and validate it on the rest after each epoch.
 
     Args:
         config: a TrainConfig.
         images: (N, 28, 28) uint8.
         labels: (N,) integers from 0 to 9.
-        drawings: more images and labels, to train on besides.
-        run: a folder to keep the run in after each epoch; where it holds one, of the same `config`, that goes on.
+        drawings: more images and labels for training, or None.
+        run: a folder to save the run in after each epoch; a run of the same `config` in it is resumed.
         callbacks: more Keras callbacks.
-        verbose: as Keras has it; 0 for no bar.
+        verbose: see `keras.Model.fit`; 0 for no bar.
 
     Returns:
-        The model, in float32 and not compiled, and a list with a dict for each epoch: loss and accuracy, in
-        training and on the rest, and seconds.
+        The model, in float32 and not compiled, and a list with a dict for each epoch: loss and accuracy in training
+        and validation, and seconds.
     """
     training, validation = mnist.split_indices(labels, config.validation_split)
     if config.loss == "categorical_crossentropy":
@@ -235,18 +235,20 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
     own = [_Epochs(config.seed, batches, history)]
     if run:
         own.append(_KeepRun(run, config, history))
-    batches.epoch = len(history)  # Keras looks at a batch before the first epoch begins
-    others = AugmentedBatches(images[validation], labels[validation], batch_size=1000, seed=config.seed)  # as they are
+    batches.epoch = len(history)  # Keras reads a batch before the first epoch begins
+    others = AugmentedBatches(
+        images[validation], labels[validation], batch_size=1000, seed=config.seed
+    )  # not augmented
     model.fit(
         batches.dataset(),
-        shuffle=False,  # the images are shuffled by now
+        shuffle=False,  # the batches are shuffled already
         validation_data=others.dataset(),
         initial_epoch=len(history),
         epochs=config.epochs,
         callbacks=[*own, *callbacks],
         verbose=verbose,
     )
-    # A new net: what was compiled would save the optimizer's state as well, and may not be of float32.
+    # A new network: the compiled one would save the optimizer's state, and may not be float32.
     trained = build_model(config)
     trained.set_weights(model.get_weights())
     return trained, history
@@ -254,7 +256,7 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
 
 @contextlib.contextmanager
 def _precision(config):
-    """Have Keras build what is built within the block for the precision of `config`."""
+    """Set Keras's precision to that of `config` within the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:
@@ -264,12 +266,12 @@ def _precision(config):
 
 
 def unfinished_run(folder):
-    """Return the path where the run that is to make `folder` keeps its state."""
+    """Return the path at which the run for `folder` saves its state."""
     return folder.with_name(f".{folder.name}.run")
 
 
 def resumed_config(folder):
-    """Return the TrainConfig that the unfinished run of `folder` was begun with; InputError if there is none."""
+    """Return the TrainConfig of the unfinished run of `folder`; InputError if there is none."""
     state = unfinished_run(Path(folder)) / STATE_FILE
     if not state.exists():
         raise InputError(f"Expected an unfinished run to resume. Received: {folder}, which has none")
@@ -277,7 +279,7 @@ def resumed_config(folder):
 
 
 class _Epochs(keras.callbacks.Callback):
-    """Starts each epoch from what follows from (seed, epoch), and writes its figures into the history."""
+    """Seed each epoch from (seed, epoch), and append its figures to the history."""
 
     def __init__(self, seed, batches, history):
         super().__init__()
@@ -285,7 +287,7 @@ class _Epochs(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.epoch = epoch
-        # Keras does not save where a dropout layer's seed stands, so that too follows from the seed and the epoch.
+        # Keras 3.15.1 does not save the state of a dropout layer's seed, so it is set from the seed and the epoch too.
         rng = np.random.default_rng((self.seed, epoch))
         for variable in self.model.variables:
             if variable.name == "seed_generator_state":
@@ -298,7 +300,7 @@ class _Epochs(keras.callbacks.Callback):
 
 
 class _KeepRun(keras.callbacks.Callback):
-    """Keeps the run in a folder: its settings from the beginning, its history and the model after each epoch."""
+    """Save the run in a folder: its settings at the beginning, its history and model after each epoch."""
 
     def __init__(self, run, config, history):
         super().__init__()
@@ -310,7 +312,7 @@ class _KeepRun(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs):
         self._write_state()
-        # The checkpoint comes last: until it is in place, the history's last epoch does not count.
+        # The checkpoint is written last: until then the history's last epoch does not count.
         beside = self.run / f"partial.{CHECKPOINT_FILE}"
         self.model.save(beside)
         os.replace(beside, self.run / CHECKPOINT_FILE)

@@ -1,7 +1,7 @@
-"""The search for the settings of `cnn`: an Optuna study, each trial of which is a short training run.
+"""Search for settings of `cnn` with an Optuna study, in which each trial is a short training run.
 
-A study lies in an SQLite file or a PostgreSQL database. Any number of workers may run trials of the same study; each
-keeps a heartbeat in it, and the trial of one that falls silent is marked as failed and run again.
+A study is stored in an SQLite file or a PostgreSQL database. Any number of workers can run its trials. Each worker
+sends heartbeats; if they stop, its trial is marked as failed and repeated.
 """
 
 import contextlib
@@ -30,13 +30,13 @@ from mnist_model.training.config import OPTIMIZERS, TrainConfig
 from mnist_model.training.models import build_model
 from mnist_model.training.train import fit
 
-DATABASE_FILE = "study.db"  # the study itself, where no other storage is named
+DATABASE_FILE = "study.db"  # the study itself, unless another storage is named
 STUDY_FILE = "study.json"  # its settings, its trials, and the best of them as a TrainConfig
 HISTORY_FILE = "history.png"
 IMPORTANCES_FILE = "importances.png"
 COORDINATES_FILE = "parallel_coordinates.png"
 
-# What the first trial tries: settings chosen by hand, for the others to beat.
+# The settings of the first trial, chosen by hand, for the others to beat.
 UNTUNED = {
     "optimizer": "adam",
     "learning_rate": 4e-3,
@@ -51,9 +51,9 @@ UNTUNED = {
 
 
 def suggest_config(trial, epochs):
-    """Return the TrainConfig that an Optuna trial is to try: the search space.
+    """Return the TrainConfig for an Optuna trial. This defines the search space.
 
-    One strength stands for the four limits of the augmentation, so that there are three questions fewer to try.
+    One strength sets the four limits of the augmentation, which saves three dimensions.
     """
     network = {
         "conv_layers": trial.suggest_int("conv_layers", 3, 7),
@@ -79,35 +79,35 @@ def suggest_config(trial, epochs):
 
 
 def study_settings(images, *, epochs, max_parameters):
-    """Return what all trials of a study have in common: the images, the epochs of each, the most parameters."""
+    """Return what all trials of a study share: the images, the epochs of each, the greatest number of parameters."""
     return {"images_md5": mnist.images_md5(images), "epochs": epochs, "max_parameters": max_parameters}
 
 
 def open_study(storage, name, settings, *, grace=60):
-    """Open a study, or begin it where there is none of this name.
+    """Open a study, or create it if there is none of this name.
 
     Args:
         storage: an SQLAlchemy address, as `sqlite:///study.db` or `postgresql+psycopg://USER@HOST/DATABASE`.
         name: of the study.
-        settings: a dict of what all its trials have in common, from `study_settings`.
-        grace: seconds after which a worker without a heartbeat is taken for dead.
+        settings: what all its trials share, a dict from `study_settings`.
+        grace: seconds after which a worker without a heartbeat counts as dead.
 
     Returns:
         An optuna.Study whose `user_attrs` hold `settings`.
 
     Raises:
-        InputError: there is no such storage, or the study was begun with other settings.
+        InputError: the storage cannot be used, or the study has other settings.
     """
-    # From its second epoch on, a trial is held against the median of the others; five come first.
+    # After five trials, each is compared with the median of the others from its third epoch on.
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
     with _storage_errors(storage), _experiments_expected():
         try:
             opened = _open_storage(storage, grace)
-        # A port that is no number; no driver installed; made by another version of Optuna.
+        # The port is no number, no driver is installed, or another version of Optuna made the storage.
         except (ValueError, ImportError, RuntimeError) as error:
             raise sqlalchemy.exc.ArgumentError(str(error)) from None
-        # Settings are taken together, as a good rate depends on the optimizer; a trial that another worker is running
-        # counts as a bad one, so that the next is another.
+        # Sample settings jointly, as a good rate depends on the optimizer. Count a running trial of another worker as
+        # bad, so that the next one differs from it.
         sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True)
         options = {"study_name": name, "storage": opened, "sampler": sampler, "pruner": pruner}
         try:
@@ -117,7 +117,7 @@ def open_study(storage, name, settings, *, grace=60):
             study = optuna.load_study(**options)
         for key, value in settings.items():
             begun_with = study.user_attrs.get(key)
-            if begun_with is None:  # new, or still being begun by a worker that means the same
+            if begun_with is None:  # new, or just being created by another worker
                 study.set_user_attr(key, value)
             elif begun_with != value:
                 raise InputError(f"Expected {key} to be {begun_with}, as the study {name} began. Received: {value}")
@@ -139,7 +139,7 @@ def _open_storage(storage, grace):
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
             )
         except sqlalchemy.exc.DBAPIError as error:
-            # Of workers that start together each finds no tables, and makes them; all but the first are refused.
+            # Workers that start together all try to create the tables, and all but the first fail.
             if attempt == 9 or not re.search("already exists|duplicate key|UNIQUE constraint", str(error)):
                 raise
             time.sleep(random.uniform(0.1, 1))
@@ -147,7 +147,7 @@ def _open_storage(storage, grace):
 
 @contextlib.contextmanager
 def _storage_errors(storage):
-    """Say in one line, and without the password, what is wrong with a storage."""
+    """Report a storage error in one line, without the password."""
     try:
         yield
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
@@ -159,29 +159,31 @@ def _storage_errors(storage):
 
 @contextlib.contextmanager
 def _experiments_expected():
-    """Keep Optuna from warning that heartbeats and parallel sampling may change with its next version."""
+    """Silence Optuna 5.0.0's warning that heartbeats and parallel sampling are experimental."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
 
 
 def run_study(study, images, labels, trials):
-    """Run trials until the study has `trials` that were finished, complete or pruned, whoever ran them.
+    """Run trials until the study has `trials` finished ones, complete or pruned, by any worker.
 
-    Networks that are too large are not trained, and not counted. Returns once all trials are finished, also those of
-    other workers. A trial that is stopped by Ctrl-C is queued, to be run again when the study is.
+    Networks that are too large are neither trained nor counted. The function returns when all trials are finished, also
+    those of other workers. Ctrl-C queues the current trial, to be repeated when the study is resumed.
 
     Args:
         study: from `open_study`.
         images: (N, 28, 28) uint8, MNIST's training images.
         labels: (N,) integers from 0 to 9.
-        trials: how many.
+        trials: the number of finished trials to reach.
     """
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it would warn that each trial's net is traced anew
+    logging.getLogger("tensorflow").setLevel(
+        logging.ERROR
+    )  # TensorFlow 2.21.0 warns that each trial's network is traced again
     with _storage_errors(f"the study {study.study_name}"), _experiments_expected(), _Bar(study, trials) as bar:
 
         def objective(trial):
-            # Two workers may both have seen that one trial is wanted, and begun one each: the later one withdraws.
+            # Two workers may each have started the last trial: the later one withdraws.
             if sum(other.number < trial.number for other in _counted(study)) >= trials:
                 trial.set_user_attr("withdrawn", True)
                 raise _Withdrawn
@@ -192,7 +194,7 @@ def run_study(study, images, labels, trials):
             trial.set_user_attr("parameters", parameters)
             if parameters > study.user_attrs["max_parameters"]:
                 trial.set_user_attr("too_large", True)
-                raise optuna.TrialPruned  # not a failure, from which the study would learn nothing
+                raise optuna.TrialPruned  # not a failure, which would teach the study nothing
             try:
                 _, history = fit(config, images, labels, callbacks=[_Report(trial, bar)], verbose=0)
             except KeyboardInterrupt:
@@ -208,28 +210,28 @@ def run_study(study, images, labels, trials):
                 try:
                     study.optimize(objective, n_trials=1, catch=_Withdrawn)
                 except (optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
-                    # This worker was silent for so long that its trial was given to another.
+                    # This worker was silent for too long, and its trial was given to another.
                     if isinstance(error, ValueError) and str(error) != "Cannot tell a FAIL trial.":
                         raise
             elif all(trial.state.is_finished() for trial in counted):
                 break
             else:
-                bar.say("the last trials are with other workers")
+                bar.say("waiting for the last trials of other workers")
                 time.sleep(1)
 
 
 def _counted(study):
-    """Return the trials that are finished, running or queued, but for those that failed or were too large."""
+    """Return the trials that are finished, running or queued, without those that failed or were too large."""
     trials = study.get_trials(deepcopy=False)
     return [trial for trial in trials if trial.state != TrialState.FAIL and not trial.user_attrs.get("too_large")]
 
 
 class _Withdrawn(Exception):
-    """One trial more than were asked for."""
+    """The trial is one more than requested."""
 
 
 class _Report(keras.callbacks.Callback):
-    """Tells the study and the bar of each epoch, and ends a trial that does worse than the others did by then."""
+    """Report each epoch to the study and the bar, and stop a trial that is worse than the others."""
 
     def __init__(self, trial, bar):
         super().__init__()
@@ -243,7 +245,7 @@ class _Report(keras.callbacks.Callback):
 
 
 class _Bar:
-    """The finished trials of a study, its best so far, and what this worker is at."""
+    """A progress bar: the finished trials of a study, its best so far, and this worker's trial."""
 
     def __init__(self, study, trials):
         self.study = study
@@ -272,7 +274,7 @@ class _Bar:
 
 
 def write_study(study, folder):
-    """Write what a study found to `study.json` and its pictures in a folder, and return what is in the file.
+    """Write the results of a study to `study.json` and pictures in a folder, and return the record.
 
     Raises:
         InputError: no trial is complete.
@@ -299,11 +301,11 @@ def write_study(study, folder):
 
 
 def _importances(study):
-    """Return the share of each setting in what makes trials good, largest first; none of fewer than two trials."""
+    """Return the importance of each setting, largest first; empty for fewer than two trials."""
     if len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) < 2:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that of few trials they are inaccurate
+        warnings.simplefilter("ignore", UserWarning)  # they are inaccurate for few trials
         importances = optuna.importance.get_param_importances(study)
     return {name: round(float(share), 6) for name, share in importances.items()}
 
@@ -322,7 +324,7 @@ def _trial_record(trial):
 
 
 def best_config(folder):
-    """Return the TrainConfig of the best trial of the study whose results lie in `folder`."""
+    """Return the TrainConfig of the best trial of the study whose results are in `folder`."""
     path = Path(folder) / STUDY_FILE
     if not path.is_file():
         raise InputError(f"Expected the folder of a study that has ended, with {STUDY_FILE}. Received: {folder}")

@@ -325,7 +325,7 @@ def test_killed_and_interrupted_processes_leave_a_run_to_resume(tmp_path, small_
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 130
-    assert f"To go on: python -m scripts.train --out {tmp_path} --name run --resume" in output
+    assert f"To resume: python -m scripts.train --out {tmp_path} --name run --resume" in output
     assert not (tmp_path / "run").exists()
 
     subprocess.run([*command, "--resume"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
