@@ -71,7 +71,7 @@ def on_a_table(rng, picture):
 
 
 def photograph(strokes, rng, *, pen="black", light=even_light, lines=False, table=False, quality=(60, 90)):
-    """Return a photograph of strokes as the bytes of a 480×640 JPEG file, half of the time turned by EXIF.
+    """Return a photograph of strokes as the bytes of a 480×640 JPEG file, in a random EXIF orientation.
 
     Args:
         strokes: a list of (N, 2) arrays of points; an empty one for paper alone.
