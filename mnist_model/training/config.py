@@ -36,7 +36,7 @@ class TrainConfig:
     beta_2: float = setting(0.999, "Adam's decay rate of their squares")
     schedule: str = setting(
         "constant",
-        "cosine: the rate rises during the first epoch, or 30 percent of the run if that is less, then follows a cosine",
+        "cosine: the rate rises during the first epoch, or 30 percent of the run if less, then follows a cosine",
         SCHEDULES,
     )
     loss: str = setting("sparse_categorical_crossentropy", "the two are equal; the second takes one-hot labels", LOSSES)
