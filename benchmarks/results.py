@@ -48,7 +48,7 @@ def marks(table):
 
 
 def with_tables(text, tables):
-    """Return a text in which the tables between their marks are written anew.
+    """Return a text with the tables between their marks rewritten.
 
     Raises:
         InputError: the text lacks the marks of a table.
@@ -63,7 +63,7 @@ def with_tables(text, tables):
 
 
 def _recipes():
-    """Return the records by recipe: for each a list of (folder, training, metrics) that differ in the seed alone."""
+    """Return the records by recipe: for each, a list of (folder, training, metrics) that differ only in the seed."""
     recipes = collections.defaultdict(list)
     for folder in [model_folder.PRETRAINED, *sorted(RECORDS.iterdir())]:
         paths = model_folder.find(folder, model_folder.TRAINING_FILE, model_folder.METRICS_FILE)
@@ -101,42 +101,43 @@ def results_table():
 
 
 def _drawn_records():
-    """Return what the drawn-digit benchmark says of the bundled recipe, the bundled model first."""
+    """Return the drawn-digit benchmark's records of the bundled recipe, the bundled model first."""
     return [metrics["drawn"] for _, _, metrics in next(iter(_recipes())) if "drawn" in metrics]
 
 
-# What the README shows of the drawn-digit benchmark: in its words, the row of the card's table.
-HEADLINES = {
-    "MNIST's test digits read, %": "MNIST test",
-    "digits drawn by people it never saw read, %": "drawn, ordinary brush and size",
-    "the same, small in the worst of four corners, %": "small in a corner, the worst of four",
-    "photographs of such digits read, %": "photographed, mean of all papers",
-    "drawings of anything else refused, %": "*refused*, of what is no digit, all kinds",
+# The README's rows: its words -> the row of `card.drawn_rows`, and the page of docs that says more.
+DRAWN_HEADLINES = {
+    "accuracy on MNIST's test set, %": ("MNIST test", "results"),
+    "accuracy on digits drawn by people it never saw, %": ("drawn, ordinary brush and size", "drawn"),
+    "the same, small and in the worst of four corners, %": ("small in a corner, the worst of four", "drawn"),
+    "accuracy on photographs of such digits, %": ("photographed, mean of all papers", "drawn"),
+    "drawings that are no digit and are refused, %": ("*refused*, of what is no digit, all kinds", "drawn"),
 }
+# And the rows of COMPARISONS, by their words.
+SPEED_HEADLINES = ["one prediction, ms", "a Space: start to the first answer, seconds", "a Space: installed, MB"]
 
 
 def headlines_table():
-    """Return in Markdown the figures that matter most, beside those of the usual way."""
-    lines = ["| | this project | the usual way | |", "|---|--:|--:|---|"]
-    records = _drawn_records()
-    rows = [{words: shares for words, _, shares in card.drawn_rows(record)} for record in records]
-    for words, row in HEADLINES.items():
-        usual = rows[0][row][-1]
-        cells = [_mean_and_spread([each[row][0] for each in rows], 2), "–" if usual is None else f"{usual:.2f}"]
-        lines.append(f"| {words} | {' | '.join(cells)} | [more](docs/drawn.md) |")
+    """Return the most important figures in Markdown, each with what it is compared with."""
+    lines = ["| | this project | compared with | details |", "|---|--:|--:|---|"]
+    rows = [{words: (aim, shares) for words, aim, shares in card.drawn_rows(record)} for record in _drawn_records()]
+    for words, (row, page) in DRAWN_HEADLINES.items():
+        aim, (bundled, *_, usual) = rows[0][row]
+        value = f"{_mean_and_spread([each[row][1][0] for each in rows], 2)} ({bundled:.2f})"
+        other = f"aim: {aim}" if usual is None else f"the usual way: {usual:.2f}"
+        lines.append(f"| {words} | {value} | {other} | [{page}](docs/{page}.md) |")
     record = model_folder.read_json(benchmark.RECORD)
-    for words, part, figure, unit, ours, other in (
-        ("one prediction, ms", "prediction", "ms", 1, "DigitClassifier", "model.predict"),
-        ("a Space: start to the first answer, seconds", "space", "seconds", 1, "page", "page on Keras"),
-        ("a Space: installed, MB", "space", "installed bytes", 1e6, "page", "page on Keras"),
-    ):
-        medians = [statistics.median(record[part]["measured"][name][figure]) / unit for name in (ours, other)]
-        lines.append(f"| {words} | {' | '.join(map(_three_digits, medians))} | [more](docs/speed.md) |")
+    # Of the rows about one figure, only the first has words.
+    comparisons = {comparison[0]: comparison for comparison in COMPARISONS if comparison[0]}
+    for words in SPEED_HEADLINES:
+        own, other = _medians(record, comparisons[words])
+        compared = f"{comparisons[words][5]}: {_three_digits(other)} (ratio {_three_digits(own / other)})"
+        lines.append(f"| {words} | {_three_digits(own)} | {compared} | [speed](docs/speed.md) |")
     return "\n".join(lines) + "\n"
 
 
 def drawn_table():
-    """Return in Markdown what the drawn-digit benchmark says of the bundled recipe, a column for each system."""
+    """Return the drawn-digit benchmark of the bundled recipe in Markdown, a column for each system."""
     records = _drawn_records()
     if not records:
         return "No record yet.\n"
@@ -144,7 +145,7 @@ def drawn_table():
     lines = [f"| right, or *as named*, in % | aim | {' | '.join(systems)} |", "|---|--:|" + "--:|" * len(systems)]
     for rows in zip(*map(card.drawn_rows, records), strict=True):
         words, aim, _ = rows[0]
-        # Of the seeds, one alone may have been measured beside its twin.
+        # Perhaps only one of the seeds was measured together with its twin.
         first, *others = ([shares[i] for _, _, shares in rows if i < len(shares)] for i in range(len(systems)))
         cells = [_beside(aim, first), *("–" if None in shares else _mean_and_spread(shares, 2) for shares in others)]
         lines.append(f"| {words} | {aim} | {' | '.join(cells)} |")
@@ -152,18 +153,18 @@ def drawn_table():
 
 
 def shortfalls_table():
-    """Return in Markdown the lines of the drawn-digit benchmark where the bundled recipe misses its aim."""
+    """Return the rows of the drawn-digit benchmark in which the bundled recipe misses its aim, a Markdown list."""
     lines = []
     for rows in zip(*map(card.drawn_rows, _drawn_records()), strict=True):
         words, aim, _ = rows[0]
         shares = [shares[0] for _, _, shares in rows]
         if _misses(statistics.mean(shares), aim):
-            lines.append(f"- {words}: {_mean_and_spread(shares, 2)}, to be {aim}; the bundled model {shares[0]:.2f}.\n")
+            lines.append(f"- {words}: {_mean_and_spread(shares, 2)}, aim {aim}; the bundled model {shares[0]:.2f}.\n")
     return "".join(lines) or "- None.\n"
 
 
 def ablation_table():
-    """Return in Markdown what the flagship's recipe reads in short runs without each of its parts."""
+    """Return the accuracy of short runs of the flagship's recipe without each of its parts, in Markdown."""
     if not ablate.RECORD.exists():
         return "No record yet.\n"
     runs = collections.defaultdict(list)
@@ -178,61 +179,68 @@ def ablation_table():
     return "\n".join(lines) + "\n"
 
 
-# In words, the part and the figure of the record, its unit, ours, what it stands beside if any, the aim of the ratio.
+# Words; the part of the record, the figure in it, and its unit; ours; what it is compared with, if anything; the
+# aim of their ratio.
 COMPARISONS = [
     ("one prediction, ms", "prediction", "ms", 1, "DigitClassifier", "model.predict", "≤ 0.02"),
     ("", "prediction", "ms", 1, "DigitClassifier", "model(x)", ""),
     ("", "prediction", "ms", 1, "DigitClassifier", "tf.function", ""),
     ("", "prediction", "ms", 1, "DigitClassifier", "onnxruntime", "≤ 1.3"),
-    ("images a second, one at a time", "throughput", "batches of 1", 1, "LiteRT", "model.predict", ""),
-    ("images a second, 32 at a time", "throughput", "batches of 32", 1, "LiteRT", "model.predict", ""),
-    ("images a second, 1,024 at a time", "throughput", "batches of 1,024", 1, "LiteRT", "model.predict", ""),
+    ("images per second, one at a time", "throughput", "batches of 1", 1, "LiteRT", "model.predict", ""),
+    ("images per second, 32 at a time", "throughput", "batches of 32", 1, "LiteRT", "model.predict", ""),
+    ("images per second, 1,024 at a time", "throughput", "batches of 1,024", 1, "LiteRT", "model.predict", ""),
     ("start to the first answer, seconds", "start", "seconds", 1, "page", "echo", "≤ 1.15"),
     ("", "start", "seconds", 1, "page", "page on Keras", ""),
-    ("in memory then, MB", "start", "bytes", 1e6, "page", "echo", "≤ 1.3"),
+    ("memory after the first answer, MB", "start", "bytes", 1e6, "page", "echo", "≤ 1.3"),
     ("", "start", "bytes", 1e6, "page", "page on Keras", ""),
     ("end of a stroke to the answer, ms", "stroke", "ms", 1, "page", "echo", "≤ 1.1"),
-    ("requests a second, 1 client", "requests", "1 clients", 1, "page", "echo", ""),
-    ("requests a second, 8 clients", "requests", "8 clients", 1, "page", "echo", ""),
-    ("requests a second, 32 clients", "requests", "32 clients", 1, "page", "echo", "≥ 0.8"),
-    ("32 clients for two minutes: requests that failed", "load", "requests", 1, "failed", "all", "≤ 0"),
-    ("seconds in which 19 of 20 were answered", "load", "p95 seconds", 1, "all", None, ""),
-    ("in memory at their end, MB", "load", "bytes", 1e6, "at the end", "when warm", "≤ 1.1"),
+    ("requests per second, 1 client", "requests", "1 clients", 1, "page", "echo", ""),
+    ("requests per second, 8 clients", "requests", "8 clients", 1, "page", "echo", ""),
+    ("requests per second, 32 clients", "requests", "32 clients", 1, "page", "echo", "≥ 0.8"),
+    ("32 clients for two minutes: failed requests", "load", "requests", 1, "failed", "all", "≤ 0"),
+    ("the same: 95 % answered within, seconds", "load", "p95 seconds", 1, "all", None, ""),
+    ("the same: memory at the end, MB", "load", "bytes", 1e6, "at the end", "when warm", "≤ 1.1"),
     ("a Space: installed, MB", "space", "installed bytes", 1e6, "page", "page on Keras", ""),
-    ("seconds to install", "space", "install seconds", 1, "page", "page on Keras", ""),
-    ("start to the first answer, seconds", "space", "seconds", 1, "page", "page on Keras", ""),
-    ("in memory then, MB", "space", "bytes", 1e6, "page", "page on Keras", ""),
+    ("a Space: time to install, seconds", "space", "install seconds", 1, "page", "page on Keras", ""),
+    ("a Space: start to the first answer, seconds", "space", "seconds", 1, "page", "page on Keras", ""),
+    ("a Space: memory after the first answer, MB", "space", "bytes", 1e6, "page", "page on Keras", ""),
 ]
 
 
 def speed_table():
-    """Return in Markdown what was measured beside what it is compared with, in medians."""
+    """Return the medians of what was measured and of what it is compared with, in Markdown."""
     record = model_folder.read_json(benchmark.RECORD)
-    lines = ["| | this project | beside | | ratio | aim |", "|---|--:|---|--:|--:|--:|"]
-    for words, part, figure, unit, ours, other, aim in COMPARISONS:
+    lines = ["| | this project | compared with | | ratio | aim |", "|---|--:|---|--:|--:|--:|"]
+    for comparison in COMPARISONS:
+        words, part, _, _, _, name, aim = comparison
         if part in record:
-            measured = record[part]["measured"]
-            own = statistics.median(measured[ours][figure]) / unit
+            own, other = _medians(record, comparison)
             cells = [words, _three_digits(own), "", "", "", aim]
-            if other:
-                beside = statistics.median(measured[other][figure]) / unit
-                cells[2:5] = other, _three_digits(beside), _bold_unless(_three_digits(own / beside), own / beside, aim)
+            if name:
+                cells[2:5] = name, _three_digits(other), _bold_unless(_three_digits(own / other), own / other, aim)
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-# What is to be read of MNIST's test set, in %, by which network, and the aim of the seconds in which it learns to.
+def _medians(record, comparison):
+    """Return the medians of a row of COMPARISONS: this project's, and that of what it is compared with, or None."""
+    _, part, figure, unit, ours, other, _ = comparison
+    measured = record[part]["measured"]
+    return [name and statistics.median(measured[name][figure]) / unit for name in (ours, other)]
+
+
+# The accuracy to reach on MNIST's test set, in %; the network; and the most seconds it should train for.
 FITTED = [(99.0, "quick", 8), (99.5, "quick, larger", 90)]
 TEXTBOOK, TIMES_AS_FAST = "cnn-classic", 15
 
 
 def fitting_table():
-    """Return in Markdown how fast networks learn, and the textbook's until it reads as much in validation."""
+    """Return how fast networks train, and the textbook's network to the same validation accuracy, in Markdown."""
     record = model_folder.read_json(benchmark.RECORD)
     if "fitting" not in record:
         return "No record yet.\n"
     measured = record["fitting"]["measured"]
-    lines = ["| to read, % | network | epochs | seconds | aim | MNIST test, % |", "|--:|---|--:|--:|--:|--:|"]
+    lines = ["| accuracy to reach, % | network | epochs | seconds | aim | MNIST test, % |", "|--:|---|--:|--:|--:|--:|"]
 
     def add(words, name, epochs, goal=0.0, aim=""):
         seconds, read = ([each[epochs - 1] for each in measured[name][figure]] for figure in ("seconds", "test"))
@@ -252,28 +260,28 @@ def fitting_table():
 
 
 def _three_digits(value):
-    """Return a number to three digits, or to whole ones where it has more."""
+    """Return a number to three digits, or as a whole number if that has more."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _beside(aim, values, digits=2):
-    """Return the mean and spread of values, in bold where the mean is not what was aimed at: "≥ 99.70"."""
+    """Return the mean and spread of values, in bold if the mean misses the aim, such as "≥ 99.70"."""
     return _bold_unless(_mean_and_spread(values, digits), statistics.mean(values), aim)
 
 
 def _bold_unless(cell, value, aim):
-    """Return a cell in bold where its value, before it was rounded, is not what was aimed at."""
+    """Return a cell, in bold if its value, before rounding, misses the aim."""
     return f"**{cell}**" if _misses(value, aim) else cell
 
 
 def _misses(value, aim):
-    """Return whether a value is not what was aimed at: "≥ 99.70", or "" for anything."""
+    """Return whether a value misses the aim, such as "≥ 99.70"; it never misses ""."""
     sign, goal = aim.split() or ("≥", 0)
     return round(value, 6) < float(goal) if sign == "≥" else round(value, 6) > float(goal)
 
 
 def _mean_and_spread(values, digits):
-    """Return the mean, and where there is more than one value the standard deviation."""
+    """Return the mean, and the standard deviation if there is more than one value."""
     mean = f"{statistics.mean(values):,.{digits}f}"
     return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
 

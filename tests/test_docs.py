@@ -116,6 +116,8 @@ COVERED = {
 def test_every_other_command_is_known():
     found = {line for page in PAGES for line in commands(page) if "python -m scripts." not in line}
     assert found == COVERED.keys()
+    names = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {each for each in COVERED.values() if each.startswith("test_")} <= names
 
 
 def run(*words, **environment):
@@ -135,6 +137,12 @@ def test_the_readme_reads_the_examples():
             for path, line in zip(examples, lines, strict=True):
                 digit = Path(path).name[0]
                 assert f'"digit": {digit}' in line if words else line.startswith(f"{path}: {digit} (")
+
+
+def test_the_python_of_the_readme_runs(page_url):
+    reader, client = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert re.fullmatch(r"7 0\.\d+\n", run("-c", reader))
+    assert run("-c", client.replace("http://127.0.0.1:7860", page_url)).splitlines()[-1] == "3"
 
 
 @pytest.mark.slow
@@ -216,4 +224,4 @@ def test_the_tree_names_every_module():
     for folder in ("mnist_model", "scripts", "benchmarks", "page"):
         for path in (ROOT / folder).rglob("*.*"):
             if path.suffix in (".py", ".js", ".css", ".html") and path.stem != "__init__":
-                assert path.stem in tree
+                assert re.search(rf"\b{path.stem}\b", tree), path
