@@ -1,7 +1,7 @@
 """The page: draw a digit, or upload a picture of one, and see it read. Start it with: python app.py
 
 The environment variable MODEL_ID names a model to serve instead of the bundled one: a model folder, or a repo on the
-Hub, user/name, with MODEL_REVISION for a branch, tag or commit.
+Hub, user/name. MODEL_REVISION names its branch, tag or commit.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ from mnist_model import DigitClassifier, model_folder
 from mnist_model.errors import InputError, UnreachableError
 from mnist_model.reading.preprocessing import PictureError
 
-CANVAS = 400  # side of the pad's canvas, in pixels: a larger one looks smoother and makes every answer slower
+CANVAS = 400  # side of the pad's canvas, in pixels: a larger one looks smoother but makes every answer slower
 BRUSH_RADIUS = 12
-MAX_DRAWING = 1_000_000  # bytes of a drawing's file
-MAX_WAITING = 256  # drawings kept for a request
+MAX_DRAWING = 1_000_000  # most bytes of a drawing's file
+MAX_WAITING = 256  # most drawings that wait for a request
 KEPT = 3600  # seconds to keep uploaded pictures
 MAX_FILE_SIZE = "25mb"
 BLANK = Image.new("L", (CANVAS, CANVAS), "white")
 
 THEME = gr.themes.Soft(
     primary_hue="orange",
-    # Fonts of the visitor's machine: the page requests nothing from other hosts.
+    # Use the visitor's own fonts: the page requests nothing from other hosts.
     font=["Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"],
     font_mono=["Menlo", "Consolas", "monospace"],
 )
@@ -46,24 +46,25 @@ CSS, ON_LOAD, CLEAR, BARS = (
 )
 EXAMPLES = [[str(path)] for path in sorted((Path(__file__).parent / "examples").iterdir())]
 
-INVITATION = "Draw a digit, or give a picture of one"
+INVITATION = "Draw a digit or upload a picture of one"
 NO_DIGIT = "This does not look like a digit"
 
 
 def build_demo(classifier):
-    """Return the page that serves `classifier`, a DigitClassifier, as gr.Blocks with the look of its launch set."""
+    """Return the page that serves `classifier`, a DigitClassifier, as gr.Blocks. Its `launch` sets theme and CSS."""
 
     def answer_to(picture):
-        """Return the values of `bars`, `answer` and `seen` for one picture, None for no picture."""
+        """Return the values of `bars`, `answer` and `seen` for one picture, or for None, a blank one."""
         try:
             prediction = classifier.predict(BLANK if picture is None else picture)
         except PictureError as error:
-            # Show the name that the person knows, not the path of the upload.
+            # Show the file's own name, not the path of the upload.
             words = str(error).replace(picture, Path(picture).name) if isinstance(picture, str) else str(error)
             raise gr.Error(words, print_exception=False) from None
         return _bars(prediction), _answer(prediction), _seen(prediction)
 
-    # One thread: in each of Gradio 6.31.0's forty, a photograph would leave memory that the others cannot reuse.
+    # Use one thread: Gradio 6.31.0 has forty, and a photograph leaves memory in each that the others cannot reuse. To
+    # drop this, check that test_load passes.
     thread = ThreadPoolExecutor(1)
 
     async def read(picture):
@@ -109,39 +110,39 @@ def build_demo(classifier):
         reading = {"outputs": outputs, "show_progress": "hidden", "trigger_mode": "always_last"}
         drawings = Drawings()
         pad.accept_blobs = drawings.accept
-        _take_uploads_alone(pad, drawings.take)
-        _take_uploads_alone(picture, lambda value: value and (value.path or value.url))
+        _accept_only_uploads(pad, drawings.take)
+        _accept_only_uploads(picture, lambda value: value and (value.path or value.url))
         pad.change(read, pad, api_name="predict", **reading)
         given = picture.change(read, picture, api_name="predict_image", **reading)
-        # Remove a picture that cannot be read, and the answer to the picture before it.
+        # Remove a picture that cannot be read, and the answer to the previous one.
         given.failure(
             lambda: (None, *no_answer), outputs=[picture, *outputs], show_progress="hidden", api_visibility="private"
         )
         clear.click(None, js=CLEAR)
         demo.load(None, js=ON_LOAD)
-    # Gradio 6 takes the look in launch(), so bind it here for whoever launches this page.
+    # Gradio 6.31.0 takes theme and CSS in launch(), so bind them here for every caller.
     demo.launch = functools.partial(
         demo.launch,
         theme=THEME,
         css=CSS,
         footer_links=["api"],
         max_file_size=MAX_FILE_SIZE,
-        state_session_capacity=64,  # Gradio would keep the state of 10,000 visitors; this page has none
+        state_session_capacity=64,  # Gradio 6.31.0 keeps the state of 10,000 visitors; this page has none
     )
     return demo
 
 
-def _take_uploads_alone(component, picture_of):
-    """Make a component pass on `picture_of(value)`, and accept a path only if it is an uploaded file.
+def _accept_only_uploads(component, picture_of):
+    """Make a component return `picture_of(value)`, and accept a path only if it is that of an uploaded file.
 
-    Gradio 6.31.0 would download a picture from any address that a client names, read any file of the machine if the
-    client omits its `meta`, and open it before we can say in one line what is wrong. To drop this, check test_safety.
+    Gradio 6.31.0 would download a picture from any URL that a client sends, read any file on the machine if the client
+    omits its `meta`, and open it before we can report an error in one line. To drop this, check test_safety.
     """
     move = component.async_move_resource_to_block_cache
 
     async def move_uploaded(path):
         if is_http_url_like(str(path)):
-            raise gr.Error("Expected an uploaded picture. Received: an address", print_exception=False)
+            raise gr.Error("Expected an uploaded picture. Received: a URL", print_exception=False)
         return await move(path)
 
     def preprocess(value):
@@ -155,10 +156,10 @@ def _take_uploads_alone(component, picture_of):
 
 
 class Drawings:
-    """The drawings that the pad has sent, until a request takes them.
+    """The drawings that the pad has sent, kept until a request takes them.
 
-    The Sketchpad of Gradio 6.31.0 would also keep the layers, and keep forever what nobody requests. To drop this,
-    check that its `accept_blobs` forgets old drawings.
+    Gradio 6.31.0's Sketchpad would also keep the layers, and would never discard a drawing that nobody requests. To
+    drop this, check that its `accept_blobs` discards old drawings.
     """
 
     def __init__(self):
@@ -166,7 +167,7 @@ class Drawings:
 
     @server
     def accept(self, sent):
-        """Keep one picture of a pad, which Gradio sends as `data`, its description, and `files`."""
+        """Keep one picture from a pad, which Gradio sends as `data`, its description, and `files`."""
         (_, content), *_ = sent.files
         if sent.data["type"] == "composite" and len(content) <= MAX_DRAWING:
             self._waiting[sent.data["id"]] = content
@@ -174,7 +175,7 @@ class Drawings:
                 self._waiting.pop(id, None)
 
     def take(self, sketch):
-        """Return the drawing of a pad with this value, an EditorData: a path, a binary file, or None."""
+        """Return the drawing for a pad's value, an EditorData: a path, a binary file, or None."""
         if sketch is None:
             return None
         if sketch.id is None:
@@ -184,13 +185,13 @@ class Drawings:
 
 
 def _bars(prediction):
-    """Return the ten probabilities in the form of gr.Label's value, but in the order of the digits."""
+    """Return the ten probabilities as a value of gr.Label, but in the order of the digits."""
     confidences = [{"label": str(i), "confidence": float(p)} for i, p in enumerate(prediction.probabilities)]
     return {"label": None if prediction.digit is None else str(prediction.digit), "confidences": confidences}
 
 
 def _answer(prediction):
-    """Return the answer in HTML: the digit, or words that say why there is none."""
+    """Return the answer as HTML: the digit, or words that say why there is none."""
     if prediction.digit is None:
         words = {"blank": INVITATION, "not_a_digit": NO_DIGIT}[prediction.status]
         answer = f'<div class="words">{words}</div>'
@@ -200,7 +201,7 @@ def _answer(prediction):
 
 
 def _seen(prediction):
-    """Return the 28×28 image the model saw, in HTML."""
+    """Return the 28×28 image the model saw, as HTML."""
     png = io.BytesIO()
     Image.fromarray(prediction.image).save(png, "PNG")
     source = base64.b64encode(png.getvalue()).decode()
@@ -214,7 +215,7 @@ def _served(classifier):
     """Return the line that says which model is served and how good it is."""
     what = html.escape(classifier.origin)
     if "mnist_test" not in classifier.metrics:
-        return f"Served: {what}. It is not evaluated yet."
+        return f"Served: {what}. It has not been evaluated yet."
     test = classifier.metrics["mnist_test"]
     accuracy = test["accuracy"][model_folder.LITERT_FILE]
     reads = f"{100 * accuracy:.2f} % of {test['images']:,} MNIST test digits"
@@ -226,16 +227,16 @@ def _served(classifier):
 
 
 def load_classifier():
-    """Return the classifier that MODEL_ID and MODEL_REVISION name; if there is none, exit with one line.
+    """Return the classifier that MODEL_ID and MODEL_REVISION name; if there is none, exit with a one-line error.
 
-    If the Hub cannot be reached and nothing is cached, return the bundled model, which then says so.
+    If the Hub cannot be reached and nothing is cached, return the bundled model, and let its `origin` say so.
     """
     source, revision = (os.environ.get(name) or None for name in ("MODEL_ID", "MODEL_REVISION"))
     try:
         classifier = DigitClassifier.from_pretrained(source, revision=revision)
     except UnreachableError as error:
         print(f"warning: {error}", file=sys.stderr)
-        origin = f"the bundled model, as {source} could not be had from the Hub"
+        origin = f"the bundled model, because {source} could not be downloaded"
         classifier = DigitClassifier(model_folder.PRETRAINED, origin)
     except InputError as error:
         sys.exit(f"error: {error}")
@@ -246,7 +247,7 @@ def load_classifier():
 demo = build_demo(load_classifier())
 
 if __name__ == "__main__":
-    # Gradio takes the next free port, unless a person named one.
+    # Without a port, Gradio uses the next free one.
     port = os.environ.get("GRADIO_SERVER_PORT")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:

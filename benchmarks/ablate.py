@@ -1,8 +1,8 @@
 """Train the flagship's recipe for a few epochs with one part left out at a time: python -m benchmarks.ablate
 
-Each run leaves a record in runs/ablation, and all of them go to docs/ablation.json, from which benchmarks.results
-writes the table in docs/drawn.md. A run whose record is in either is not repeated, and an interrupted one is resumed.
-Processes with other seeds, or other parts, can share the work.
+Each run writes a record to runs/ablation, and all records go to docs/ablation.json. From it, benchmarks.results writes
+the table in docs/drawn.md. A run with a record in either is not repeated, and an interrupted run is resumed. Processes
+with other seeds or other parts can share the work.
 """
 
 import argparse
@@ -17,7 +17,7 @@ RECORD = ROOT / "docs" / "ablation.json"
 COPIES = 8  # drawings of each pen digit of the held-out writers
 
 AFFINE = {"rotation": 0.0, "zoom": 0.0, "shear": 0.0, "shift": 0.0}
-# The parts, each with the settings that leave it out.
+# The parts, and the settings that leave each out.
 PARTS = {
     "nothing": {},
     "all augmentation": {**AFFINE, "elastic": 0.0, "thickness": 0.0},
@@ -37,14 +37,14 @@ PARTS = {
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.ablate",
-        description="Train the flagship's recipe with one part left out at a time, and measure what that costs.",
+        description="Train the flagship's recipe with one part left out at a time, and measure the cost.",
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs (default: 0 1 2)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the runs (default: 0 1 2)")
     parser.add_argument(
-        "--without", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help="to leave out (default: each)"
+        "--without", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help="parts to leave out (default: each)"
     )
-    parser.add_argument("--epochs", type=int, default=5, help="of each run (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="of the runs (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=5, help="epochs of each run (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="their folder (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     arguments = parser.parse_args(argv)
@@ -94,13 +94,13 @@ def main(argv=None):
             }
             model_folder.write_json(path, record)
             shutil.rmtree(begun)
-            print(", ".join(f"{value:.2%} of {name}" for name, value in record["accuracy"].items()))
+            print(", ".join(f"{value:.2%} on {name}" for name, value in record["accuracy"].items()))
     records = [model_folder.read_json(path) for path in sorted(arguments.out.glob("*.json"))]
     model_folder.write_json(RECORD, records)
 
 
 def _path(out, part, seed):
-    """Return where the record of the run without a part lies."""
+    """Return the path of the record of a run without a part."""
     return out / f"{part.replace(' ', '-')}-seed{seed}.json"
 
 

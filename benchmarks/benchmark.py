@@ -1,6 +1,6 @@
-"""Measure speed side by side with what it is compared with: python -m benchmarks.benchmark [PART...]
+"""Measure speed next to baselines: python -m benchmarks.benchmark [PART...]
 
-The record of each PART goes to docs/benchmark.json, from which benchmarks.results writes the tables in docs/speed.md.
+Each PART writes its record to docs/benchmark.json. From it, benchmarks.results writes the tables in docs/speed.md.
 """
 
 import argparse
@@ -32,14 +32,14 @@ def main(argv=None):
 
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.benchmark",
-        description="Measure speed side by side with what it is compared with, into docs/benchmark.json.",
+        description="Measure speed next to baselines, and write docs/benchmark.json.",
     )
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(PARTS)} (default: all)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of: {', '.join(PARTS)} (default: all)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often to measure each (default: %(default)s)")
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.parts) - PARTS.keys():
-        raise InputError(f"Expected parts of {', '.join(PARTS)}. Received: {', '.join(unknown)}")
-    # Recorded now, before a written record changes the checkout.
+        raise InputError(f"Expected PART to be one of {', '.join(PARTS)}. Received: {', '.join(unknown)}")
+    # Take it now, before a written record changes the checkout.
     provenance = {"date": datetime.date.today().isoformat()}
     provenance |= model_folder.provenance("gradio", "ai-edge-litert", "onnxruntime", "tensorflow", "keras")
     record = model_folder.read_json(RECORD) if RECORD.exists() else {}
@@ -64,12 +64,12 @@ def in_turns(systems, rounds, words):
     """Measure systems in turns.
 
     Args:
-        systems: name -> a function without arguments that returns figures by name.
-        rounds: number of calls of each.
+        systems: a dict from names to functions without arguments that return figures by name.
+        rounds: how often to call each.
         words: the text of the progress bar.
 
     Returns:
-        For each system and figure, the list of its values, one per round.
+        A dict of dicts: for each system and figure, the list of its values, one per round.
     """
     from tqdm import tqdm
 
@@ -82,17 +82,17 @@ def in_turns(systems, rounds, words):
 
 
 def median_ms(function, times):
-    """Return the median of the milliseconds that a function without arguments takes."""
+    """Return the median time in milliseconds of `times` calls of a function without arguments."""
     taken = []
     for _ in range(times + 1):
         start = time.perf_counter()
         function()
         taken.append(1000 * (time.perf_counter() - start))
-    return statistics.median(taken[1:])  # the first call may prepare something
+    return statistics.median(taken[1:])  # the first call may include preparations
 
 
 class Networks:
-    """The bundled network, run in each way: functions of (N, 28, 28) uint8 images."""
+    """The bundled network's `ways` to run, a dict of functions of (N, 28, 28) uint8 images."""
 
     def __init__(self):
         import keras
@@ -108,7 +108,7 @@ class Networks:
 
         self.classifier = DigitClassifier.from_pretrained()
         model = keras.saving.load_model(model_folder.PRETRAINED / model_folder.KERAS_FILE, compile=False)
-        model(prepared(np.zeros((1, 28, 28), np.uint8)))  # to be exported it must have been called
+        model(prepared(np.zeros((1, 28, 28), np.uint8)))  # Keras 3.15.1 exports no uncalled model; try without
         with tempfile.TemporaryDirectory() as folder:
             model.export(f"{folder}/model.onnx", format="onnx", verbose=False)
             options = onnxruntime.SessionOptions()
@@ -126,7 +126,7 @@ class Networks:
 
 
 def prediction(rounds):
-    """Measure one prediction: a canvas of 280×280 is prepared and read, by DigitClassifier also told from no digit."""
+    """Measure one prediction of a 280×280 canvas, with preprocessing; in DigitClassifier also with the detector."""
     import numpy as np
     from PIL import Image
 
@@ -150,7 +150,7 @@ def prediction(rounds):
 
 
 def throughput(rounds):
-    """Measure how many images a second the network reads, in batches of 1, 32 and 1,024."""
+    """Measure how many images per second the network reads, in batches of 1, 32 and 1,024."""
     import numpy as np
 
     def measure(network):
@@ -165,16 +165,16 @@ def throughput(rounds):
 
 
 def start(rounds):
-    """Measure a page's start, to its first answer, and what it has in memory then."""
+    """Measure the time from a page's start to its first answer, and its memory then."""
     pages = {"page": PAGE, "echo": ECHO_PAGE, "page on Keras": KERAS_PAGE}
     return in_turns({name: lambda page=page: start_of(page) for name, page in pages.items()}, rounds, "start")
 
 
 def start_of(page, python=sys.executable):
-    """Start a page, have it read a picture, and end it.
+    """Start a page, ask it about a picture, and stop it.
 
     Returns:
-        The seconds from the start of the process to its answer, and the bytes that it has in memory then.
+        A dict: the "seconds" from the start of the process to its answer, and the "bytes" of its memory then.
     """
     import httpx
 
@@ -191,7 +191,7 @@ QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def requests(rounds, seconds=10):
-    """Measure how many requests a second a page answers that 1, 8 and 32 clients ask as fast as they can."""
+    """Measure how many requests per second a page answers when 1, 8 and 32 clients ask as fast as they can."""
     import httpx
 
     def client(url, until):
@@ -218,7 +218,7 @@ def requests(rounds, seconds=10):
 
 
 def load(rounds, clients=32, seconds=120):
-    """Measure, once for any number of rounds, what many visitors see of the page, and what it has in memory then."""
+    """Measure, once for all rounds, failed requests, answer times and memory of the page with many visitors."""
     with serving(PAGE, **QUIET) as (process, url):
         visitors = Visitors(url, clients, seconds)
         time.sleep(seconds / 4)
@@ -234,7 +234,7 @@ def load(rounds, clients=32, seconds=120):
 
 
 def stroke(rounds):
-    """Measure in Chromium the time from the end of a stroke, when the pointer goes up, to the answer on the page."""
+    """Measure in Chromium the time from the end of a stroke, when the pointer is released, to the answer."""
     from playwright.sync_api import sync_playwright
 
     if not (path := chromium()):
@@ -273,7 +273,7 @@ WATCH = """
 def _stroke(tab):
     """Draw a stroke on a page in the browser, and return the milliseconds from its end to the answer."""
     tab.bring_to_front()
-    tab.wait_for_timeout(500)  # our page takes up the brush itself
+    tab.wait_for_timeout(500)  # our page selects the brush itself
     if not tab.locator('#pad button[aria-label="Brush Size"]').count():
         tab.click('#pad button[aria-label="Brush"]')
     box = tab.locator("#pad .pixi-target canvas").bounding_box()
@@ -292,12 +292,12 @@ def _stroke(tab):
 
 
 def space(rounds):
-    """Measure an environment made as a Space makes it, beside one with Keras, in which the same page runs on Keras."""
+    """Measure an environment installed as a Space installs it, and one with Keras whose page runs on Keras."""
     requirements = (ROOT / "requirements.txt").read_text() + (ROOT / "requirements-train.txt").read_text()
     gradio, keras, tensorflow = (
         re.search(f"^{name}==.*$", requirements, re.M)[0] for name in ("gradio", "keras", "tensorflow")
     )
-    own = [gradio], ["-r", "requirements.txt"]  # one after the other
+    own = [gradio], ["-r", "requirements.txt"]  # installed one after the other
 
     def measure(page, environment, packages):
         subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
@@ -307,7 +307,7 @@ def space(rounds):
             pip = [python, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check"]
             subprocess.run([*pip, *each], cwd=ROOT, check=True)
         figures = {"install seconds": time.monotonic() - begin, "installed bytes": size(environment) - before}
-        start_of(page, python)  # compiles what was installed
+        start_of(page, python)  # the first start compiles the packages
         return figures | start_of(page, python)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -319,9 +319,9 @@ def space(rounds):
 
 
 def fitting(rounds):
-    """Measure how fast networks learn to read 99.0 and 99.5 % of MNIST, beside the textbook's.
+    """Measure how fast networks learn to read 99.0 and 99.5 % of MNIST, next to the textbook network.
 
-    Each is trained with as many seeds as there are rounds. What `_fit` measures is a list, an epoch each.
+    Each is trained with one seed per round. Each value is a list from `_fit`, with one item per epoch.
     """
     from mnist_model.data import mnist
     from mnist_model.training.models import CNN_CLASSIC, QUICK
@@ -347,11 +347,11 @@ LARGER = {
 
 
 def _fit(config, train, test):
-    """Train by a TrainConfig, and measure it after each epoch.
+    """Train with a TrainConfig, and measure after each epoch.
 
     Returns:
-        Lists, an epoch each: the seconds from the beginning, without those of measuring; and how much it reads of the
-        images kept out of training, and of the test set.
+        A dict of lists with one item per epoch: the "seconds" of training so far, without measuring, and the accuracy
+        on the "validation" and "test" images.
     """
     import keras
 
@@ -379,7 +379,7 @@ def _fit(config, train, test):
 
 
 def size(folder):
-    """Return the bytes of all the files in a folder."""
+    """Return the bytes of all files in a folder."""
     return sum(path.lstat().st_size for path in folder.rglob("*"))
 
 

@@ -1,4 +1,4 @@
-"""Run Gradio pages in processes of their own: this project's, and others to compare it with."""
+"""Run Gradio pages in separate processes: this project's, and others to compare it with."""
 
 import contextlib
 import os
@@ -15,9 +15,9 @@ from mnist_model.errors import InputError
 
 ROOT = Path(__file__).parent.parent
 
-# Python's arguments for each page.
+# The arguments of Python that run each page.
 PAGE = ["app.py"]
-# The same page with its network behind `model.predict`.
+# The same page, with its network run by `model.predict`.
 KERAS_PAGE = [
     "-c",
     """
@@ -38,7 +38,7 @@ import app
 app.demo.launch()
 """,
 ]
-# A page with the same inputs, of the same size on the screen, which only counts how often it was asked.
+# A page with the same inputs, of the same size on the screen, that only counts its requests.
 ECHO_PAGE = [
     "-c",
     """
@@ -66,12 +66,12 @@ demo.launch(css=".gradio-container { max-width: 1124px !important; }")
 
 
 def chromium():
-    """Return the path of Chromium, or None."""
+    """Return the path of Chromium, or None if it is not installed."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def megabytes(process_id="self", what="VmRSS"):
-    """Return the memory of a process, in MB; with "VmHWM", its peak."""
+    """Return the memory of a process in MB, or its peak with `what="VmHWM"`."""
     status = Path(f"/proc/{process_id}/status").read_text()
     return int(re.search(rf"{what}:\s+(\d+) kB", status)[1]) * 1024 / 1e6
 
@@ -85,9 +85,9 @@ def free_port():
 
 @contextlib.contextmanager
 def serving(command, variables=None, *, port=None, python=sys.executable, cwd=ROOT, env=os.environ, **how):
-    """Run a Gradio page on `port` or a free one, yield its process and URL once it answers, and end it.
+    """Run a Gradio page on `port` or a free one, yield its process and URL once it answers, and stop it.
 
-    Its environment is `env` with `variables`; `how` are more arguments of `subprocess.Popen`.
+    Its environment is `env` with `variables`. `how` are more arguments of `subprocess.Popen`.
     """
     port = port or free_port()
     own = {"MODEL_ID": "", "MODEL_REVISION": "", "GRADIO_SERVER_PORT": str(port)}
@@ -102,7 +102,7 @@ def serving(command, variables=None, *, port=None, python=sys.executable, cwd=RO
 
 
 def answering(process, url):
-    """Wait until a server process that was just started answers at an address."""
+    """Wait until a server process that was just started answers at a URL."""
     deadline = time.monotonic() + 60
     while True:
         if process.poll() is not None or time.monotonic() > deadline:
@@ -115,16 +115,16 @@ def answering(process, url):
 
 
 def ask(session, url, api_name, value):
-    """Call a page over plain HTTP, without its client, and return the answer.
+    """Call a page over plain HTTP, without Gradio's client, and return the answer.
 
     Args:
         session: an httpx.Client, one per visitor.
-        url: the page's.
+        url: the page's URL.
         api_name: "predict" or "predict_image".
-        value: of the pad or the picture, in Gradio's form.
+        value: the value of the pad or the picture, as Gradio encodes it.
 
     Returns:
-        Whether it is an answer and not an error, and its JSON text.
+        Whether it is an answer rather than an error, and its JSON text.
     """
     body = {"data": [value], "session_hash": f"{id(session):x}"}
     event = session.post(f"{url}/gradio_api/call/{api_name}", json=body).json()["event_id"]
@@ -133,6 +133,6 @@ def ask(session, url, api_name, value):
 
 
 def upload(session, url, name, content):
-    """Upload a picture to a page, and return its value in Gradio's form."""
+    """Upload a picture to a page, and return its value as Gradio encodes it."""
     (where,) = session.post(f"{url}/gradio_api/upload", files={"files": (name, content)}).json()
     return {"path": where, "meta": {"_type": "gradio.FileData"}}

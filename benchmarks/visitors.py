@@ -1,4 +1,4 @@
-"""Simulate many visitors of a page, some of whom send nonsense, are slow, or leave in the middle."""
+"""Simulate many visitors of a page, some of whom send nonsense, are slow, or leave midway."""
 
 import concurrent.futures
 import functools
@@ -13,9 +13,9 @@ from PIL import Image
 
 from benchmarks.pages import ROOT, ask, upload
 
-# Each is named after the digit on it.
+# The name of each starts with the digit it shows.
 PICTURES = [(path.name, path.read_bytes()) for path in sorted((ROOT / "examples").iterdir())]
-BAD_ONES = 0.1  # share of the pictures
+BAD_ONES = 0.1  # their share of all pictures sent
 
 
 def _eps():
@@ -34,24 +34,24 @@ BAD_PICTURES = [
 
 @functools.cache
 def _pad(url):
-    """Return the number of the pad among the components of a page."""
+    """Return the id of the pad among a page's components."""
     components = httpx.get(f"{url}/config").json()["components"]
     return next(each["id"] for each in components if each["props"].get("elem_id") == "pad")
 
 
 def send_drawing(session, url, number, content, **fields):
-    """Send a picture of the pad as the page does, ahead of asking about it by its number, of any form."""
+    """Send a drawing as the pad does, before a request refers to it by `number`, which may be any text."""
     fields = {"type": "composite", "index": "null", "id": number, **fields}
     fields |= {"fn_name": "accept_blobs", "component_id": _pad(url), "session_hash": f"{id(session):x}"}
     session.post(f"{url}/gradio_api/component_server/", data=fields, files={"file": content}).raise_for_status()
 
 
 class Visitors:
-    """Visitors of the page at `url` for some seconds, and what they have seen of it.
+    """Visitors who use the page at `url` for some seconds, and the answers they get.
 
     Attributes:
-        seconds: how long each good picture took, from before it is sent to the answer.
-        failures: what was answered where a picture was not read as it is, or a bad one not refused as it should be.
+        seconds: the time of each good picture, from before it is sent to the answer.
+        failures: the answers where a good picture was misread or a bad one was not refused.
     """
 
     def __init__(self, url, clients, seconds):
@@ -62,13 +62,13 @@ class Visitors:
         self._visits += [self._pool.submit(self._vanish), self._pool.submit(self._dawdle)]
 
     def wait(self):
-        """Wait until all have gone; raise what any of them met with."""
+        """Wait until all visitors have left; raise the exception of any of them."""
         with self._pool:
             for visit in self._visits:
                 visit.result()
 
     def _ask(self, number):
-        """Ask about drawings and pictures, as fast as they are answered."""
+        """Send drawings and pictures, as fast as they are answered."""
         rng = random.Random(number)
         with httpx.Client(timeout=60) as session:
             while time.monotonic() < self.until:
@@ -90,7 +90,7 @@ class Visitors:
                 self._check(name, *answer)
 
     def _vanish(self):
-        """Begin to ask, and go away, again and again: in the middle of an upload, and before the answer."""
+        """Disconnect again and again, in the middle of an upload and before the answer."""
         host, port = self.url.removeprefix("http://").split(":")
         while time.monotonic() < self.until:
             with socket.create_connection((host, int(port))) as line:

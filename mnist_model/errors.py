@@ -1,4 +1,4 @@
-"""The exceptions for a person's mistake, which is reported in one line."""
+"""Exceptions for mistakes of the user, which are reported in one line."""
 
 
 class InputError(ValueError):
@@ -9,4 +9,4 @@ class InputError(ValueError):
 
 
 class UnreachableError(InputError):
-    """The Hub cannot be reached, and what is asked for is not in the cache."""
+    """The Hub cannot be reached, and the cache does not hold what was asked for."""

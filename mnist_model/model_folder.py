@@ -1,4 +1,4 @@
-"""The files of a model folder, and how to write them whole or not at all.
+"""The files of a model folder, and functions to write them completely or not at all.
 
 Training and publishing meet here, and so do the page and the Hub.
 """
@@ -26,7 +26,7 @@ CURVES_FILE = "learning_curves.png"
 CONFUSION_FILE = "confusion_matrix.png"
 RELIABILITY_FILE = "reliability.png"
 SAMPLES_FILE = "samples.png"
-ERRORS_FILE = "errors.png"  # the hardest
+ERRORS_FILE = "errors.png"  # those misread most confidently
 DRAWN_FILE = "drawn.png"
 FILTERS_FILE = "filters.png"  # of the first layer, if it is a convolution
 
@@ -41,7 +41,7 @@ def find(folder, *names):
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"Expected a model folder. Received: {folder}, which is no folder")
+        raise InputError(f"Expected a model folder. Received: {folder}, which is not a folder")
     for name in names:
         if not (folder / name).is_file():
             raise InputError(f"Expected a model folder with {name}. Received: {folder}, which has none")
@@ -49,7 +49,7 @@ def find(folder, *names):
 
 
 def read_json(path):
-    """Return the content of a JSON file; InputError if it is not JSON."""
+    """Return the content of a JSON file; raise InputError if it is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
@@ -57,7 +57,7 @@ def read_json(path):
 
 
 def write_json(path, content):
-    """Write `content` to `path` as JSON. A reader sees the old file or the new one, never a part."""
+    """Write `content` to `path` as JSON. A reader sees the old file or the new one, never part of one."""
     beside = path.with_name(path.name + ".partial")
     beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     os.replace(beside, path)
@@ -65,7 +65,7 @@ def write_json(path, content):
 
 @contextlib.contextmanager
 def new_folder(path):
-    """Yield an empty folder to fill; rename it to `path` if the block succeeds, else remove it.
+    """Yield an empty folder to fill; rename it to `path` if the block succeeds, otherwise remove it.
 
     Raises:
         InputError: `path` exists.
@@ -95,7 +95,7 @@ def sha256(path):
 
 
 def damaged(folder):
-    """Return the names of the files of a folder that differ from those its `metrics.json` was measured on."""
+    """Return the names, joined by commas, of the files that differ from those `metrics.json` was measured on."""
     (path,) = find(folder, METRICS_FILE)
     metrics = read_json(path)
     recorded = metrics.get("sha256", {}) | metrics.get("drawn", {}).get("sha256", {})
@@ -104,7 +104,7 @@ def damaged(folder):
 
 
 def provenance(*packages):
-    """Return how a record was made: git commit, versions of Python and of `packages`, machine."""
+    """Return how a record was made: git commit, versions of Python and `packages`, machine."""
     return {
         "git_commit": _git_commit(),
         "versions": {"python": platform.python_version()}
@@ -116,7 +116,7 @@ def provenance(*packages):
 def _git_commit():
     """Return the commit of this source, followed by "+changes" if files differ from it; None outside a checkout.
 
-    Files in docs/ may differ: scripts write their records there, often many before one commit.
+    Changes in docs/ do not count: scripts write their records there, often many before one commit.
     """
 
     def git(*arguments):

@@ -1,13 +1,13 @@
-// Run once when the page has loaded. Gradio takes a JavaScript function as text, hence a file with one expression.
+// Run once when the page has loaded. Gradio takes a JavaScript function as text, so this file is one expression.
 
-// In Gradio 6.31 a new Sketchpad has no active tool, and has none again after each clearing: select the brush whenever
-// that is so. It has no keyboard shortcuts either. To drop this, check that the first stroke on a new page draws.
+// In Gradio 6.31.0 a Sketchpad that is new or was cleared has no active tool, so select the brush. It has no keyboard
+// shortcuts either. To drop this, check that the first stroke on a new page, and after clearing, draws.
 () => {
   const pad = document.querySelector('#pad');
   const button = (name) => pad.querySelector(`button[aria-label="${name}"]`);
   const prepare = () => {
     if (button('Brush') && !button('Brush Size') && !button('Eraser Size')) button('Brush').click();
-    const canvas = pad.querySelector('.pixi-target canvas');  // another, unseen, is for cropping
+    const canvas = pad.querySelector('.pixi-target canvas');  // another, hidden, is for cropping
     if (canvas && !canvas.hasAttribute('role')) {
       canvas.setAttribute('role', 'img');
       canvas.setAttribute('aria-label', 'Drawing pad: draw one digit from 0 to 9 with the mouse, a finger or a pen');

@@ -15,9 +15,7 @@ def main(argv=None):
     )
     parser.add_argument("--space", required=True, metavar="USER/SPACE", help="the Space, created if it does not exist")
     parser.add_argument("--model", required=True, metavar="USER/NAME", help="the model to serve")
-    parser.add_argument(
-        "--revision", help="branch, tag or sha of the model, pinned to its commit (default: the newest)"
-    )
+    parser.add_argument("--revision", help="branch, tag or sha of the model, to pin (default: the newest commit)")
     parser.add_argument("--private", action="store_true", help="create the Space as private")
     parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write the files to this new folder instead")
     arguments = parser.parse_args(argv)
@@ -27,7 +25,7 @@ def main(argv=None):
     sha, private = hub.find(arguments.model, arguments.revision)
     if arguments.dry_run:
         space.prepare(arguments.dry_run, arguments.model, sha, private)
-        print(f"{arguments.dry_run}: what would go up as {arguments.space}")
+        print(f"{arguments.dry_run}: what would be published as {arguments.space}")
         return
     variables = {"MODEL_ID": arguments.model, "MODEL_REVISION": sha}
     with tempfile.TemporaryDirectory() as temporary:
@@ -45,11 +43,11 @@ def main(argv=None):
         f"{'published' if published.changed else 'unchanged'} as {published.sha}, to serve {arguments.model} at {sha}"
     )
     if private:
-        print(f"{arguments.model} is private: give the Space a secret HF_TOKEN that may read it, in its settings")
+        print(f"{arguments.model} is private: give the Space a secret HF_TOKEN with read access in its settings")
     for stage in hub.run_space(arguments.space, variables):
         print(stage, flush=True)
     if stage != "RUNNING":
-        raise InputError(f"Expected a Space that runs. Received: {stage}; its log is at {published.url}")
+        raise InputError(f"Expected a running Space. Received: {stage}; its log is at {published.url}")
     print(published.url)
 
 

@@ -1,4 +1,4 @@
-"""Measure model folders on MNIST's test set, each into its metrics.json: python -m scripts.evaluate FOLDER [OTHER]
+"""Measure model folders on MNIST's test set, and write metrics.json: python -m scripts.evaluate FOLDER [OTHER]
 
 With --drawn, also run the drawn-digit benchmark: python -m scripts.evaluate --drawn [--twin TWIN] FOLDER
 """
@@ -13,19 +13,19 @@ from scripts import run
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m scripts.evaluate",
-        description="Measure a model folder on MNIST's test set, into its metrics.json, and compare it with another.",
+        description="Measure a model folder on MNIST's test set, write its metrics.json, and compare it with another.",
     )
     parser.add_argument("folder", type=Path, help="the model folder")
-    parser.add_argument("other", type=Path, nargs="?", help="another, to compare with the first")
+    parser.add_argument("other", type=Path, nargs="?", help="another model folder, to compare with the first")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument("--drawn", action="store_true", help="also measure it on drawn and photographed digits")
     parser.add_argument("--twin", type=Path, help="with --drawn: a model trained on MNIST alone, to compare with")
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     arguments = parser.parse_args(argv)
     if arguments.drawn and arguments.other:
-        parser.error("--drawn measures one folder")
+        parser.error("--drawn takes only one folder")
     if arguments.twin and not arguments.drawn:
-        parser.error("--twin is for --drawn")
+        parser.error("--twin requires --drawn")
 
     with quiet_stderr():
         from mnist_model.data import mnist, strokes
@@ -60,7 +60,7 @@ def _print_summary(folder, test):
 
 
 def _print_drawn(record):
-    print(f"\n{record['digits']:,} digits of {len(record['writers'])} writers never trained on, misread in %")
+    print(f"\n{record['digits']:,} digits of {len(record['writers'])} held-out writers, misread in %")
     systems = record["systems"].values()
     for i, name in enumerate(record["systems"]):
         print(f"  {'abc'[i]}: {name}")
@@ -97,7 +97,7 @@ def _print_comparison(folders, answers, labels):
     differing = (first.argmax(axis=1) != second.argmax(axis=1)).nonzero()[0]
     print(f"\nThey answer differently on {len(differing):,} of {len(labels):,} digits.")
     print(f"  only {folders[0]} is right on {only_first:,}, only {folders[1]} on {only_second:,}")
-    print(f"  McNemar's test: p = {p:.2g}, the chance of so uneven a result or more if both erred equally often")
+    print(f"  McNemar's test: p = {p:.2g}, the chance of a result at least this uneven if both erred equally often")
     if len(differing):
         print(f"\n  image  digit  {folders[0]} | {folders[1]}")
     for i in differing:

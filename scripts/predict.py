@@ -14,7 +14,7 @@ def main(argv=None):
     parser.add_argument(
         "--model", metavar="SOURCE", help="a model folder, or user/name on the Hub (default: the bundled model)"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     arguments = parser.parse_args(argv)
 
     classifier = DigitClassifier.from_pretrained(arguments.model)

@@ -10,14 +10,12 @@ from scripts import run
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m scripts.push_to_hub",
-        description="Publish a model folder on the Hub, with a model card, as one commit.",
+        description="Publish a model folder and its model card on the Hub, as one commit.",
     )
     parser.add_argument("folder", type=Path, help="an evaluated model folder")
     parser.add_argument("--repo-id", required=True, metavar="USER/NAME", help="the repo, created if it does not exist")
     parser.add_argument("--private", action="store_true", help="create the repo as private")
-    parser.add_argument(
-        "--revision", metavar="TAG", help="a tag for the commit, such as v1.0, which the card then pins"
-    )
+    parser.add_argument("--revision", metavar="TAG", help="a tag for the commit, such as v1.0, that the card pins")
     parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write the files to this new folder instead")
     arguments = parser.parse_args(argv)
 

@@ -19,7 +19,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m scripts.train", add_help=False)
     parser.add_argument("--model", choices=CONFIGS, default="cnn")
     parser.add_argument("--from-study", type=Path)
-    # The defaults of the settings come from the model or the study.
+    # Parse these two first: the defaults of the settings come from the model or the study.
     origin = parser.parse_known_args(argv)[0]
     if origin.from_study:
         from mnist_model.training.tuning import best_config
@@ -30,12 +30,12 @@ def main(argv=None):
 
     parser = argparse.ArgumentParser(prog="python -m scripts.train", description="Train a model and write its folder.")
     parser.add_argument("--name", help="name of the model folder (default: the model's name and the seed)")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder to create it in (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="its parent folder (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
     parser.add_argument("--resume", action="store_true", help="resume the interrupted run of this name")
     parser.add_argument(
-        "--from-study", type=Path, metavar="FOLDER", help="take the settings that scripts.tune found best"
+        "--from-study", type=Path, metavar="FOLDER", help="use the best settings that scripts.tune found"
     )
     group = parser.add_argument_group(f"settings, with the defaults of {origin.from_study or default.model}")
     for field in dataclasses.fields(TrainConfig):
@@ -58,7 +58,7 @@ def main(argv=None):
 
     if resume:
         if name is None:
-            parser.error("--resume needs --name")
+            parser.error("--resume requires --name")
         config = dataclasses.replace(train.resumed_config(out / name), **settings)
     else:
         config = dataclasses.replace(default, **settings)
@@ -70,12 +70,12 @@ def main(argv=None):
     except KeyboardInterrupt:
         print(f"\nStopped. To resume: python -m scripts.train --out {out} --name {folder.name} --resume")
         raise
-    accuracy = ", ".join(f"{value:.2%} of {kind}" for kind, value in record["validation_accuracy"].items())
-    print(f"{folder}: {record['parameters']:,} parameters, reads {accuracy} in validation")
+    accuracy = ", ".join(f"{value:.2%} on {kind}" for kind, value in record["validation_accuracy"].items())
+    print(f"{folder}: {record['parameters']:,} parameters, validation accuracy {accuracy}")
 
 
 def _name_and_value(text):
-    """Return ("filters", 32) for "filters=32"."""
+    """Parse "filters=32" as ("filters", 32)."""
     name, _, value = text.partition("=")
     try:
         return name, ast.literal_eval(value)

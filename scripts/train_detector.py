@@ -1,4 +1,4 @@
-"""Train the detector of a model folder again: python -m scripts.train_detector FOLDER NEW"""
+"""Train a new detector for a model folder: python -m scripts.train_detector FOLDER NEW"""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from scripts import run
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m scripts.train_detector",
-        description="Train the detector of a model folder again, and write a new folder with the same network.",
+        description="Train a new detector for a copy of a model folder.",
     )
     parser.add_argument("folder", type=Path, help="the model folder")
     parser.add_argument("new", type=Path, help="the model folder to create")
@@ -23,13 +23,13 @@ def main(argv=None):
         from mnist_model.data import mnist, strokes
         from mnist_model.training import train
 
-    # Before anything is downloaded.
+    # Fail before anything is downloaded.
     model_folder.find(arguments.folder, model_folder.TRAINING_FILE)
     model_folder.refuse_existing(arguments.new)
     images, labels = mnist.load_train(arguments.data)
     pen_digits = strokes.load(arguments.pendigits)
     record = train.retrain_detector(arguments.folder, arguments.new, images, labels, pen_digits)
-    print(f"{arguments.new}: refuses what scores below {record['detector']['threshold']:.3f}")
+    print(f"{arguments.new}: refuses pictures that score below {record['detector']['threshold']:.3f}")
 
 
 if __name__ == "__main__":

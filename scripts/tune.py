@@ -1,6 +1,6 @@
 """Search for better settings of the cnn: python -m scripts.tune --name NAME
 
-To use several machines, run the same line on each: python -m scripts.tune --storage postgresql+psycopg://USER@HOST/DATABASE
+To use several machines, run the same command on each: python -m scripts.tune --storage postgresql+psycopg://USER@HOST/DATABASE
 """
 
 import argparse
@@ -13,19 +13,19 @@ from scripts import run
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m scripts.tune",
-        description="Search for better settings of the cnn. Run the same line again to resume a study.",
+        description="Search for better settings of the cnn. Run the same command again to resume a study.",
     )
     parser.add_argument("--name", default="cnn-study", help="name of the study and its folder (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder to create it in (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="its parent folder (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="an .npz with MNIST (default: $MNIST_NPZ, else downloaded)")
     parser.add_argument(
         "--storage",
         metavar="ADDRESS",
-        help="a database for workers to share the study, as postgresql+psycopg://USER@HOST/DATABASE "
+        help="a database in which workers share the study, such as postgresql+psycopg://USER@HOST/DATABASE "
         "(default: an SQLite file in the folder)",
     )
     parser.add_argument(
-        "--trials", type=int, default=40, help="trials of the study, over all workers (default: %(default)s)"
+        "--trials", type=int, default=40, help="number of trials, over all workers (default: %(default)s)"
     )
     parser.add_argument("--epochs", type=int, default=5, help="epochs of each trial (default: %(default)s)")
     parser.add_argument(
@@ -63,7 +63,7 @@ def main(argv=None):
     try:
         tuning.run_study(study, images, labels, arguments.trials)
     except KeyboardInterrupt:
-        print("\nStopped. Run the same line again to resume")
+        print("\nStopped. Run the same command again to resume")
         raise
     record = tuning.write_study(study, folder)
     best = record["best"]

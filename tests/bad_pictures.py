@@ -1,4 +1,4 @@
-"""Pictures as people, cameras and vandals send them, by name: each a file to be read, or refused in one line."""
+"""Picture files that people, cameras and vandals send. Each must be read, or refused in one line."""
 
 import io
 import struct
@@ -12,11 +12,11 @@ from tests.strokes import drawing
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><text>3</text></svg>'
 PHONE = (5472, 7296)  # 40 megapixels
 ON_ITS_SIDE = Image.Exif()
-ON_ITS_SIDE[ExifTags.Base.Orientation] = 6  # to be turned clockwise by 90°
+ON_ITS_SIDE[ExifTags.Base.Orientation] = 6  # turn it clockwise by 90° to view it
 
 
 def encoded(format, image=None, **options):
-    """Return the bytes of a picture file, of a 3 on white paper unless another image is given."""
+    """Return the bytes of a picture file, by default of a 3 on white paper."""
     file = io.BytesIO()
     (image or three()).save(file, format, **options)
     return file.getvalue()
@@ -36,7 +36,7 @@ def half(content):
 
 
 def png_of(width, height):
-    """Return a PNG of black pixels, as small as can be, that says it is of this size."""
+    """Return the smallest PNG file of this many black pixels."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -54,13 +54,13 @@ def palette():
 
 
 def floats():
-    """Return a TIFF of floating point numbers with NaN and infinities in it."""
+    """Return a TIFF of floating-point numbers, including NaN and infinities."""
     levels = np.array(three(), np.float32)
     levels[0], levels[1], levels[2] = np.nan, np.inf, -np.inf
     return encoded("TIFF", Image.fromarray(levels))
 
 
-# By the file's name: how its content is made, and what comes of it.
+# File name -> a function that returns its content, and the expected result.
 CASES = {
     "zero-bytes.png": (lambda: b"", "error"),
     "truncated.png": (lambda: half(encoded("PNG")), "error"),

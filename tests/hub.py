@@ -1,7 +1,7 @@
-"""A Hub on loopback: what huggingface_hub asks of the real one, with real storage, for models and Spaces.
+"""A Hub on loopback that answers huggingface_hub 2.4.0 as the real one does, with real storage, for models and Spaces.
 
-It checks what it is sent. A file is stored once its sha256 and size are what was announced, and a commit is made whole
-or not at all. Each repo is a git repo at `root/TYPE/USER/NAME`, its large files under `.git/lfs/objects`.
+It checks what it receives. A file is stored only if its sha256 and size match what was announced, and a commit is made
+whole or not at all. Each repo is a git repo at `root/TYPE/USER/NAME`, its large files under `.git/lfs/objects`.
 """
 
 import base64
@@ -22,39 +22,39 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-# Of the patterns that the Hub writes into a new repo's .gitattributes, those that concern a Keras model.
+# The patterns for Keras models among those that the Hub writes into a new repo's .gitattributes.
 LFS_PATTERNS = ["*.bin", "*.h5", "*.keras", "*.npz", "*.onnx", "*.safetensors", "*.tflite", "*.zip"]
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
 STAGES = ("BUILDING", "APP_STARTING", "RUNNING")
 
 
 class Refused(Exception):
-    """An answer that is an error: its status, and what the Hub says in `X-Error-Code` and in words."""
+    """An error response: its status, its message, and its `X-Error-Code`."""
 
     def __init__(self, status, message, code=None, content=None, **headers):
         self.status, self.message, self.code, self.headers = status, message, code, headers
-        self.content = content or {}  # what the answer's JSON holds besides
+        self.content = content or {}  # more fields of the response's JSON
 
 
 @dataclass
 class Fault:
-    """What goes wrong with the next requests whose "METHOD /path" matches a pattern."""
+    """A fault in the next requests whose "METHOD /path" matches a pattern."""
 
     pattern: str
     times: int
-    status: int | None = None  # answered instead of what was asked for
+    status: int | None = None  # sent instead of the real response
     headers: dict = field(default_factory=dict)
-    cut_after: int | None = None  # bytes of the body, read or written, after which the connection is cut
-    damage: bool = False  # another byte at the end of a body that is sent
+    cut_after: int | None = None  # cut the connection after this many bytes of the body, read or written
+    damage: bool = False  # change the last byte of the response's body
 
 
 class Hub:
-    """The server; a context manager, which gives itself, with its address in `url`.
+    """The server, a context manager that returns itself. Its address is `url`.
 
     Args:
-        root: the folder to keep the repos in.
-        users: token -> the namespaces that it may write to, its own name first.
-        port: on 127.0.0.1.
+        root: the folder of the repos.
+        users: a dict from tokens to the namespaces they may write to, the user's own name first.
+        port: the port on 127.0.0.1.
     """
 
     def __init__(self, root, users, port):
@@ -73,12 +73,12 @@ class Hub:
     def __exit__(self, *_):
         self._server.shutdown()
         self._server.server_close()
-        for connection in set(self.connections):  # a client may hold one open, to ask again
+        for connection in set(self.connections):  # a client may keep one open for its next request
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def fail(self, pattern, times=1, **what):
-        """Have the next requests that match fail, see Fault."""
+        """Make the next matching requests fail; see Fault."""
         self.faults.append(Fault(pattern, times, **what))
 
     def repo(self, kind, repo_id):
@@ -87,7 +87,7 @@ class Hub:
 
 
 class Repo:
-    """One repo: git for the history, a JSON file beside it for the settings."""
+    """One repo: git holds its history, a JSON file its settings."""
 
     def __init__(self, path, kind, repo_id):
         self.path, self.kind, self.id = path, kind, repo_id
@@ -132,7 +132,7 @@ class Repo:
         raise Refused(404, f"Invalid rev id: {revision}", "RevisionNotFound")
 
     def files(self, sha):
-        """Return the files of a commit by path, each with what the Hub says of it."""
+        """Return the files of a commit by path, each with the fields that the Hub lists."""
         files = {}
         for line in self.git("ls-tree", "-r", "-z", "--long", sha).split("\0"):
             if line:
@@ -153,7 +153,7 @@ class Repo:
         return self.path / ".git" / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
 
     def commit(self, branch, added, deleted, message, parent=None):
-        """Make one commit on a branch and return its sha; whoever reads sees all of it or nothing."""
+        """Make one commit on a branch and return its sha. A reader sees all of it or nothing."""
         head = self.git("for-each-ref", "--format", "%(objectname)", f"refs/heads/{branch}")
         if parent and parent != head:
             raise Refused(412, f"A commit has happened since. Please refresh and try again: {head}")
@@ -174,10 +174,10 @@ class Repo:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers the requests of one connection."""
+    """Answer the requests of one connection."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # an answer goes out in two parts, and the second waits for nothing
+    disable_nagle_algorithm = True  # send the second part of a response without waiting
     hub: Hub
 
     def log_message(self, *_):
@@ -227,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer({"error": refused.message, **refused.content}, refused.status, **headers)
 
     def read_body(self):
-        """Return the request's body; ConnectionError if it is not whole, or to be cut."""
+        """Return the request's body; ConnectionError if it is incomplete or must be cut."""
         if self.body is None:
             size = int(self.headers.get("Content-Length", 0))
             wanted = size if self.fault.cut_after is None else min(size, self.fault.cut_after)
@@ -256,10 +256,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.fault.cut_after is not None:
             raise ConnectionError
 
-    # Who asks, and what for.
+    # Access.
 
     def namespaces(self):
-        """Return the namespaces that who asks may write to; none without a token."""
+        """Return the namespaces that the client may write to; none without a token."""
         credentials = self.headers.get("Authorization")
         if credentials is None:
             return []
@@ -269,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.hub.users[token]
 
     def repo(self, kind, repo_id, *, write=False):
-        """Return a Repo that who asks may read, or write; the Hub tells nobody else that it exists."""
+        """Return a Repo that the client may read, or write. The Hub hides it from everyone else."""
         namespaces = self.namespaces()
         repo = self.hub.repo(kind, repo_id)
         own = repo_id.partition("/")[0] in namespaces
@@ -452,7 +452,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.send(repo.blob(file["oid"]), ETag=f'"{file["oid"]}"', **commit)
         lfs = file["lfs"]
         linked = {"X-Linked-Etag": f'"{lfs["oid"]}"', "X-Linked-Size": lfs["size"], "ETag": f'"{file["oid"]}"'}
-        # Large files lie on another host, as they do for the real one.
+        # Large files are on another host, as on the real Hub.
         store = self.hub.url.replace("127.0.0.1", "localhost")
         self.send(b"", 302, Location=f"{store}/cdn/{kind}/{repo_id}/{lfs['oid']}", **linked, **commit)
 
@@ -464,7 +464,7 @@ class _Handler(BaseHTTPRequestHandler):
     # Spaces.
 
     def stages(self, repo, sha):
-        """Return the stages that a Space goes through after a commit."""
+        """Return the stages of a Space after a commit."""
         if repo.kind != "spaces":
             return []
         files = repo.files(sha)

@@ -1,4 +1,4 @@
-"""Ten digits as a hand draws them: strokes of points (x, y), x right and y down, in a box of about 100×100."""
+"""Ten digits as drawn by hand: strokes of points (x, y), x right and y down, in a box of about 100×100."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -18,12 +18,12 @@ _DIGITS = {
 
 
 def strokes_of(digit):
-    """Return the strokes of a digit, a list of (N, 2) arrays, with the corners of the points above rounded."""
+    """Return the strokes of a digit, a list of (N, 2) arrays, with rounded corners."""
     return [_smooth(np.array(points, float)) for points in _DIGITS[digit]]
 
 
 def _smooth(points, steps=8):
-    """Draw a Catmull-Rom spline through the points."""
+    """Return a Catmull-Rom spline through the points."""
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     t = np.linspace(0, 1, steps, endpoint=False)[:, np.newaxis]
     curve = [
@@ -34,7 +34,7 @@ def _smooth(points, steps=8):
 
 
 def place(strokes, *, height, left, top):
-    """Scale strokes so that the whole is `height` high, and move its upper left corner to (left, top)."""
+    """Scale strokes to `height`, and move their upper left corner to (left, top)."""
     points = np.concatenate(strokes)
     low = points.min(axis=0)
     scale = height / np.ptp(points[:, 1])
@@ -42,7 +42,7 @@ def place(strokes, *, height, left, top):
 
 
 def drawing(digit=5, *, size=280, height=150, left=90, top=60, width=14):
-    """A digit as a Sketchpad gives it: black on white, (size, size) uint8."""
+    """Return a digit as a Sketchpad gives it: black on white, (size, size) uint8."""
     image = Image.new("L", (size, size), 255)
     draw = ImageDraw.Draw(image)
     for stroke in place(strokes_of(digit), height=height, left=left, top=top):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-FRAME = 30  # pixels of the canvas around the sheet
+FRAME = 30  # margin of the canvas around the sheet, in pixels
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
 class Visitor:
-    """A person at the page, with a mouse or, where `touch`, with a finger."""
+    """A person at the page, with a mouse or, if `touch`, a finger."""
 
     def __init__(self, page, touch):
         self.page, self.touch = page, touch
@@ -17,13 +17,13 @@ class Visitor:
         self.digit = page.locator("#answer .digit")
 
     def sheet(self):
-        """Return x, y and side of the sheet, in pixels of the window."""
+        """Return the sheet's left, top and side, in pixels of the window."""
         box = self.page.locator("#pad .pixi-target canvas").bounding_box()
         assert box["width"] == pytest.approx(box["height"])
         return box["x"] + FRAME, box["y"] + FRAME, box["width"] - 2 * FRAME
 
     def draw(self, strokes, moves=12):
-        """Draw strokes, given in hundredths of the sheet's side, each in so many moves as a quick hand makes."""
+        """Draw strokes, in hundredths of the sheet's side, each in at most `moves` points, as a quick hand does."""
         left, top, side = self.sheet()
         for stroke in strokes:
             chosen = np.linspace(0, len(stroke) - 1, min(len(stroke), moves)).round().astype(int)

@@ -1,4 +1,4 @@
-"""Batches of training images, each randomly turned, scaled, sheared, moved, bent, and thickened or thinned."""
+"""Augment training images: rotate, scale, shear, shift and bend them, and thicken or thin their strokes."""
 
 import numpy as np
 import tensorflow as tf
@@ -18,17 +18,17 @@ class AugmentedBatches:
     Args:
         images: (N, 28, 28) uint8.
         labels: (N,) integers, or (N, 10) one-hot.
-        rotation: greatest turn, in degrees.
-        zoom: greatest change of scale, as a fraction, for each axis separately.
+        rotation: greatest rotation, in degrees.
+        zoom: greatest change of scale, as a fraction, independent for each axis.
         shear: greatest horizontal shear, as a fraction of the height.
-        shift: greatest move, in pixels.
-        elastic: standard deviation, in pixels, of the displacement of a coarse grid; a smooth field between its points
-            bends the image (as in Ronneberger et al., U-Net, 2015, https://arxiv.org/abs/1505.04597).
-        thickness: greatest share of a grey dilation or erosion by a pixel that is mixed into the image.
-        augmented_epochs: the number of first epochs in which images are augmented; None for all. After them, the images
+        shift: greatest shift, in pixels.
+        elastic: standard deviation of the displacements of a coarse grid, in pixels; interpolated smoothly, they bend
+            the image (as in Ronneberger et al., U-Net, 2015, https://arxiv.org/abs/1505.04597).
+        thickness: greatest weight with which a grey dilation or erosion by one pixel is blended into the image.
+        augmented_epochs: number of epochs, from the first, in which images are augmented; None for all. Later images
             are as the model will see them (as in Ge et al., YOLOX, 2021, https://arxiv.org/abs/2107.08430).
-        always: the number of first images that are in every epoch; None for all.
-        turns: each other image is in one of this many epochs: they take turns.
+        always: number of images, from the first, that are in every epoch; None for all.
+        turns: number of epochs among which the remaining images are divided; they take turns.
     """
 
     def __init__(
@@ -98,9 +98,9 @@ class AugmentedBatches:
     def dataset(self):
         """Return the batches as a tf.data.Dataset; each pass over it yields those of the current `epoch`.
 
-        Its autotuning is off, which that of Keras's arrays and PyDatasets is not: in TensorFlow 2.21.0 the tuning
-        thread may miss the call to stop, and the next epoch starts up to a minute late. To drop this, check that epochs
-        on one core start at once when Keras is given a PyDataset.
+        Autotuning is off. Keras 3.15.1 leaves it on for arrays and PyDatasets, but in TensorFlow 2.21.0 its thread may
+        miss the signal to stop, and then the next epoch starts up to a minute late. To drop this, check that epochs on
+        one core start without delay when Keras is given a PyDataset.
         """
         if any(self.affine.values()) or self.elastic or self.thickness:
             signature = tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in self[0])
@@ -108,7 +108,7 @@ class AugmentedBatches:
                 lambda: map(self.__getitem__, range(len(self))), output_signature=signature
             )
         else:
-            # TensorFlow gathers the images, as even a little Python is slow beside a small network's step.
+            # Let TensorFlow gather the images: even a little Python is slow compared with a small network's step.
             images, labels = tf.constant(self.images[..., np.newaxis]), tf.constant(self.labels)
             batches = tf.data.Dataset.from_generator(
                 lambda: map(self._chosen, range(len(self))), output_signature=tf.TensorSpec([None], tf.int64)
@@ -119,7 +119,7 @@ class AugmentedBatches:
 
 
 def augmented_batches(images, labels, config, drawings=None):
-    """Return the AugmentedBatches of a TrainConfig; the images and labels of `drawings` take turns."""
+    """Return AugmentedBatches with a TrainConfig's settings; `drawings`, images and labels, take turns."""
     always = len(images)
     if drawings:
         images, labels = (np.concatenate(both) for both in zip((images, labels), drawings, strict=True))
@@ -130,10 +130,7 @@ def augmented_batches(images, labels, config, drawings=None):
 
 
 def sampling_points(rng, count, *, rotation, zoom, shear, shift):
-    """Return the source points of random affine maps for each pixel: (2, count, 28, 28), rows first.
-
-    The maps are about the image's centre.
-    """
+    """Return each pixel's source point under random affine maps about the centre: (2, count, 28, 28), rows first."""
     angle = np.deg2rad(rng.uniform(-rotation, rotation, count))
     scale_x, scale_y = rng.uniform(1 - zoom, 1 + zoom, (2, count))
     slant = rng.uniform(-shear, shear, count)
@@ -159,13 +156,13 @@ def smooth_curves(count, points):
 
 
 def _sample(images, points):
-    """Sample (N, 28, 28) images at `points`, (2, N, 28, 28); outside is 0."""
+    """Sample (N, 28, 28) images at `points`, (2, N, 28, 28); 0 outside the images."""
     which = np.broadcast_to(np.arange(len(images))[:, np.newaxis, np.newaxis], images.shape)
     return ndimage.map_coordinates(images, [which, *points], order=1, prefilter=False)
 
 
 def thicken(images, amounts):
-    """Thicken the strokes of (N, 28, 28) images by amounts -1–1; below 0, thin them."""
+    """Thicken the strokes of (N, 28, 28) images by amounts from -1 to 1; negative amounts thin them."""
     thicker = ndimage.maximum_filter(images, (1, 3, 3))
     thinner = ndimage.minimum_filter(images, (1, 3, 3))
     amounts = np.float32(amounts)[:, np.newaxis, np.newaxis]

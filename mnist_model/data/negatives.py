@@ -1,9 +1,9 @@
-"""Drawings that are no digit: some kinds to train on, other kinds to report on.
+"""Draw things that are not digits: some kinds for training, others for reporting.
 
-Each kind is a function from (rng, digits) to the strokes of one drawing; `digits` are PenDigits, for what is made of
-them. The letters are those of the Hershey fonts (A. V. Hershey, Calligraphy for Computers, 1967), which are strokes as
-well. A letter that is written like a digit, such as O, I, S, Z, b, g or an open y, is in neither half: it would be
-right to read it.
+Each kind is a function that takes (rng, digits) and returns the strokes of one drawing; some kinds are made from
+`digits`, which are PenDigits. The letters come from the Hershey fonts (A. V. Hershey, Calligraphy for Computers, 1967),
+which also consist of strokes. A letter written like a digit, such as O, I, S, Z, b, g or an open y, is in neither half:
+reading it as a digit would be right.
 """
 
 import functools
@@ -15,7 +15,7 @@ from tqdm import tqdm
 from mnist_model.data import strokes
 from mnist_model.reading.preprocessing import preprocess
 
-# A letter's capital and small form are in the same half.
+# A letter's upper and lower case are in the same half.
 TRAINING_LETTERS = "ACEFKMPTVacefkmptv"
 UNSEEN_LETTERS = "HJLNRUWXdhnruwx"
 TRAINING_FONTS = ("futural", "rowmans", "scripts", "timesi")
@@ -23,13 +23,13 @@ UNSEEN_FONTS = ("cursive", "gothgbt", "scriptc", "timesrb")
 
 
 def scribble(rng, digits):
-    """A scribble to and fro."""
+    """A back-and-forth scribble."""
     points = rng.uniform(-1, 1, (rng.integers(8, 24), 2)) * rng.uniform(0.4, 1, 2)
     return [_smooth(points)] if rng.random() < 0.7 else [points]
 
 
 def zigzag(rng, digits):
-    """A line that goes up and down, or coils, from left to right."""
+    """A zigzag or wavy line, across or down."""
     turns = rng.integers(6, 13)
     x = np.linspace(-1, 1, turns) + rng.normal(0, 0.05, turns)
     y = rng.uniform(0.1, 0.8) * (-1) ** np.arange(turns) + rng.normal(0, 0.1, turns)
@@ -38,7 +38,7 @@ def zigzag(rng, digits):
 
 
 def polygon(rng, digits):
-    """A triangle, a square or a pentagon, closed; with more corners it would look like a 0."""
+    """A closed triangle, square or pentagon; with more corners it would look like a 0."""
     corners = rng.integers(3, 6)
     angles = np.linspace(0, 2 * np.pi, corners + 1) + rng.uniform(0, 2 * np.pi)
     return [np.stack([np.cos(angles), np.sin(angles)], axis=1)]
@@ -51,7 +51,7 @@ def cross(rng, digits):
 
 
 def star(rng, digits):
-    """A star of five to seven points, drawn around or in one line through itself."""
+    """A star of five to seven points, drawn as an outline or as one line that crosses itself."""
     points = rng.integers(5, 8)
     if rng.random() < 0.5:
         angles = np.arange(points + 1) * 2 * np.pi * 2 / points if points % 2 else np.arange(7) * 2 * np.pi / 3
@@ -64,7 +64,7 @@ def star(rng, digits):
 
 
 def arrow(rng, digits):
-    """An arrow, not pointing up or down, where it would look like a 1."""
+    """An arrow that points left or right; pointing up or down, it would look like a 1."""
     head = rng.uniform(0.3, 0.6)
     strokes = [np.array([(-1, 0), (1, 0)]), np.array([(1 - head, -head), (1, 0), (1 - head, head)])]
     return _turned(strokes, rng.choice([0, np.pi]) + rng.uniform(-1, 1))
@@ -78,14 +78,14 @@ def dots(rng, digits):
 
 
 def dash(rng, digits):
-    """One to three parallel lines, nearer to horizontal than to vertical."""
+    """One to three parallel lines, closer to horizontal than to vertical."""
     count = rng.integers(1, 4)
     strokes = [np.array([(-1, 0.7 * i), (rng.uniform(0.5, 1), 0.7 * i)]) for i in range(count)]
     return _turned(strokes, rng.uniform(-0.6, 0.6))
 
 
 def letter(rng, digits):
-    """A letter of the training half."""
+    """A letter from the training half."""
     return _glyph(rng.choice(list(TRAINING_LETTERS)), rng.choice(TRAINING_FONTS))
 
 
@@ -95,9 +95,9 @@ def two_digits(rng, digits):
 
 
 def crossed_out(rng, digits):
-    """A digit with lines through it: two that cross, two or three beside each other, or a zigzag.
+    """A digit with lines through it: two that cross, two or three in parallel, or a zigzag.
 
-    One line alone would make a crossed 7, or a slashed 0.
+    A single line would make a crossed 7 or a slashed 0.
     """
     strokes = _unit(_any(rng, digits))
     way = rng.integers(3)
@@ -114,13 +114,13 @@ def crossed_out(rng, digits):
 
 
 def turned_digit(rng, digits):
-    """A digit on its side, of those that are no digit then."""
+    """A digit on its side, one of those that then no longer look like a digit."""
     chosen = _any(rng, [digit for digit in digits if digit.label in (2, 3, 4, 5, 7, 8)])
     return _turned(chosen, rng.choice([-1, 1]) * rng.uniform(1.2, 1.9))
 
 
 def pieces(rng, digits):
-    """Two to four pieces of digits, thrown together."""
+    """Two to four pieces of digits, jumbled together."""
     strokes = []
     for _ in range(rng.integers(2, 5)):
         stroke = max(_unit(_any(rng, digits)), key=len)
@@ -131,28 +131,28 @@ def pieces(rng, digits):
 
 
 def ringed(rng, digits):
-    """A closed line with something in it: a few dots or dashes, a cross, a piece of a digit."""
+    """A ring with something inside: dots, dashes, a cross or pieces of digits."""
     inside = [dots, dash, cross, pieces][rng.integers(4)](rng, digits)
     return [_circle(30), *[stroke * rng.uniform(0.3, 0.6) for stroke in _unit(inside)]]
 
 
 def unseen_letter(rng, digits):
-    """A letter of the other half, in the fonts of the training letters."""
+    """A letter from the other half, in a training font."""
     return _glyph(rng.choice(list(UNSEEN_LETTERS)), rng.choice(TRAINING_FONTS))
 
 
 def unseen_font(rng, digits):
-    """A letter of the other half, in other fonts."""
+    """A letter from the other half, in another font."""
     return _glyph(rng.choice(list(UNSEEN_LETTERS)), rng.choice(UNSEEN_FONTS))
 
 
 def kana(rng, digits):
-    """A Japanese letter that does not look much like a digit."""
+    """A Japanese character that does not look much like a digit."""
     return _glyph(rng.choice(list("ADEFGKMNPUWXY")), "japanese")
 
 
 def greek(rng, digits):
-    """A Greek letter that Latin does not have and that does not look like a digit."""
+    """A Greek letter that Latin lacks and that does not look like a digit."""
     return _glyph(rng.choice(list("DKNPWXagjklpvwx")), "greeks")
 
 
@@ -176,7 +176,7 @@ def house(rng, digits):
 
 
 def face(rng, digits):
-    """A smiling, or a sad, face."""
+    """A smiling or a sad face."""
     circle = _circle(30)
     smile = np.linspace(0.3, np.pi - 0.3, 10)
     mouth = np.stack([0.55 * np.cos(smile), 0.1 + 0.45 * np.sin(smile)], axis=1) * (1, rng.choice([1, 0.2]))
@@ -191,7 +191,7 @@ def spiral(rng, digits):
 
 
 def grid(rng, digits):
-    """Lines that cross, two to four each way."""
+    """A grid of two to four lines each way."""
     down, across = np.linspace(-1, 1, rng.integers(2, 5)), np.linspace(-1, 1, rng.integers(2, 5))
     return [np.array([(x, -1.3), (x, 1.3)]) for x in down] + [np.array([(-1.3, y), (1.3, y)]) for y in across]
 
@@ -209,23 +209,23 @@ def stipple(rng, digits):
 
 
 def word(rng, digits):
-    """Two to four letters of the other half side by side."""
+    """Two to four letters from the other half, side by side."""
     return _side_by_side(rng, (unseen_letter(rng, digits) for _ in range(rng.integers(2, 5))))
 
 
 def cyrillic(rng, digits):
-    """A Cyrillic letter that Latin lacks and that resembles no digit: Д, И, Ф, Ж, Л, П, Ш, Ю, Щ, Я or Ц."""
+    """A Cyrillic letter that Latin lacks and that is not like a digit: Д, И, Ф, Ж, Л, П, Ш, Ю, Щ, Я or Ц."""
     return _glyph(rng.choice(list("DEFHLPQUW^`")), "cyrillic")
 
 
 def sign(rng, digits):
-    """A sign of mathematics (±, Π, Σ, ≠, ℵ, ÷) or of astrology (♓, ☿, ♀, ♆, ♉, ♊, ♍)."""
+    """A mathematical (±, Π, Σ, ≠, ℵ, ÷) or astrological (♓, ☿, ♀, ♆, ♉, ♊, ♍) symbol."""
     font, signs = (("mathlow", "!:;?wx"), ("astrology", "!$%/[]`"))[rng.integers(2)]
     return _glyph(rng.choice(list(signs)), font)
 
 
 def stick_figure(rng, digits):
-    """A person of five lines and a round head."""
+    """A person made of five lines and a round head."""
     head = 0.35 * _circle(30) + (0, -1.35)
     hands, feet = rng.uniform(-0.9, 0.2, 2), rng.uniform(0.3, 0.7, 2)
     arms = [(-0.8, hands[0]), (0, -0.5)], [(0, -0.5), (0.8, hands[1])]
@@ -271,12 +271,12 @@ UNSEEN_KINDS = (
     hatching,
     stipple,
 )
-# These were added when everything was chosen. Detectors were compared on the unseen kinds, never on these.
+# Added after every choice was made: detectors were compared on the unseen kinds, never on these.
 FRESH_KINDS = (word, cyrillic, sign, stick_figure, flower)
 
 
 def draw(kind, rng, digits):
-    """Draw one example of a kind, as `strokes.draw_varied` does: (280, 280) uint8."""
+    """Draw one example of a kind with `strokes.draw_varied`: (280, 280) uint8."""
     return strokes.draw_varied([_dense(stroke) for stroke in kind(rng, digits)], rng)
 
 
@@ -284,11 +284,11 @@ def varied_drawings(kinds, digits, count, *, seed):
     """Draw and preprocess `count` examples of each kind: (count × len(kinds), 28, 28) uint8, kind by kind."""
     rng = np.random.default_rng(seed)
     each = [kind for kind in kinds for _ in range(count)]
-    return np.stack([preprocess(draw(kind, rng, digits)) for kind in tqdm(each, "Drawing no digits", disable=None)])
+    return np.stack([preprocess(draw(kind, rng, digits)) for kind in tqdm(each, "Drawing non-digits", disable=None)])
 
 
 def _dense(points):
-    """Insert points into a line, for an unsteady hand to move."""
+    """Insert points into a line for an unsteady hand to move."""
     along = np.linspace(0, len(points) - 1, 8 * (len(points) - 1) + 1) if len(points) < 20 else np.arange(len(points))
     return np.stack([np.interp(along, np.arange(len(points)), column) for column in points.T], axis=1)
 
@@ -326,7 +326,7 @@ def _turned(strokes, angle):
 
 
 def _smooth(points):
-    """Round the corners of a line by cutting them, three times (G. Chaikin, 1974)."""
+    """Round the corners of a line by cutting them three times (G. Chaikin, 1974)."""
     for _ in range(3):
         points = np.stack([0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], axis=1)
         points = points.reshape(-1, 2)

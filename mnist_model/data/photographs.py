@@ -1,6 +1,6 @@
-"""Make photographs of digits on paper from pen strokes, for `preprocessing` to find the ink in.
+"""Simulate photographs of digits on paper from pen strokes, to test `preprocessing` with.
 
-Every photograph has a little blur, noise and JPEG artefacts; `PAPERS` lists the further difficulties.
+Every photograph has a little blur, noise and JPEG artefacts; `PAPERS` lists the other difficulties.
 """
 
 import io
@@ -16,17 +16,17 @@ INKS = {
     "blue": (45, 65, 150),
     "pencil": (125, 125, 128),
 }
-ORIENTATION = 0x0112  # the EXIF tag of a picture's orientation
+ORIENTATION = 0x0112  # EXIF's tag for the orientation of a picture
 TURNS = {1: None, 3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 
 
 def even_light(rng, shape):
-    """Light that is the same everywhere: factors, (H, W)."""
+    """Return light that is the same everywhere: (H, W) factors."""
     return np.full(shape, rng.uniform(0.75, 1.0))
 
 
 def uneven_light(rng, shape):
-    """A lamp at one side, and the corners darker: down to half."""
+    """Return the light of a lamp at one side, with darker corners: (H, W) factors down to about half."""
     y, x = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
     angle = rng.uniform(0, 2 * np.pi)
     slope = (np.cos(angle) * x + np.sin(angle) * y + 1.4) / 2.8
@@ -34,7 +34,7 @@ def uneven_light(rng, shape):
 
 
 def border_shadow(rng, shape):
-    """The shadow of a hand, or of the camera, over one border, with a soft edge."""
+    """Return uneven light with the soft-edged shadow of a hand or camera over one border."""
     y, x = np.meshgrid(np.linspace(0, 1, shape[0]), np.linspace(0, 1, shape[1]), indexing="ij")
     depth, along = [(x, y), (1 - x, y), (y, x), (1 - y, x)][rng.integers(4)]
     edge = rng.uniform(0.08, 0.18) + rng.uniform(-0.1, 0.1) * (along - 0.5)
@@ -43,7 +43,7 @@ def border_shadow(rng, shape):
 
 
 def ruled(rng, paper):
-    """Draw lines on the paper, (H, W, 3): level ones, or squares."""
+    """Rule the paper, (H, W, 3), with lines or squares."""
     height, width = paper.shape[:2]
     spacing, thick = rng.uniform(45, 90), rng.uniform(1, 2.5)
     slope = np.tan(np.deg2rad(rng.uniform(-2.5, 2.5)))
@@ -74,13 +74,13 @@ def photograph(strokes, rng, *, pen="black", light=even_light, lines=False, tabl
     """Return a photograph of strokes as the bytes of a 480×640 JPEG file, in a random EXIF orientation.
 
     Args:
-        strokes: a list of (N, 2) arrays of points; an empty one for paper alone.
+        strokes: a list of (N, 2) arrays of points; empty for blank paper.
         rng: a numpy Generator.
         pen: a key of INKS.
-        light: a function from (rng, shape) to how bright each place is lit.
+        light: a function that takes (rng, shape) and returns the light at each pixel.
         lines: whether the paper is ruled.
-        table: whether it is a sheet that lies on a table.
-        quality: range of JPEG's quality.
+        table: whether the paper is a sheet on a table.
+        quality: range of the JPEG quality.
     """
     mask = _written(strokes, rng)
     paper = np.broadcast_to(rng.uniform(225, 250) + rng.normal(0, 4, 3), (HEIGHT, WIDTH, 3))
@@ -108,7 +108,7 @@ def photograph(strokes, rng, *, pen="black", light=even_light, lines=False, tabl
 
 
 def _written(strokes, rng):
-    """Return the ink that a pen leaves at each pixel, (HEIGHT, WIDTH) float32 from 0 to 1."""
+    """Return the ink at each pixel, (HEIGHT, WIDTH) float32 from 0 to 1."""
     if not strokes:
         return np.zeros((HEIGHT, WIDTH), np.float32)
     size = rng.uniform(0.35, 0.8)
@@ -122,7 +122,7 @@ def _written(strokes, rng):
 
 
 def _grain(rng, shape):
-    """Return the unevenness of paper, (H, W), of a standard deviation of about 1."""
+    """Return the grain of paper, (H, W), with a standard deviation of about 1."""
     coarse = rng.normal(0, 1, (shape[0] // 3 + 1, shape[1] // 3 + 1)).astype(np.float32)
     return np.asarray(Image.fromarray(coarse).resize(shape[::-1], Image.Resampling.BICUBIC)) * 1.3
 

@@ -1,7 +1,7 @@
-"""Load pen strokes, and draw them as on a Sketchpad.
+"""Load pen strokes, and draw them as a Sketchpad would.
 
-The strokes are those of "Pen-Based Recognition of Handwritten Digits" (E. Alpaydin, F. Alimoglu, 1998), the original
-ink of its 30 training writers: https://archive.ics.uci.edu/dataset/81 (CC BY 4.0). A stroke is an (N, 2) array of
+The strokes are the original ink of the 30 training writers of "Pen-Based Recognition of Handwritten Digits"
+(E. Alpaydin, F. Alimoglu, 1998), https://archive.ics.uci.edu/dataset/81 (CC BY 4.0). A stroke is an (N, 2) array of
 points, x to the right and y down, in any unit.
 """
 
@@ -26,17 +26,17 @@ URL = "https://archive.ics.uci.edu/static/public/81/pen+based+recognition+of+han
 MEMBER = "pendigits-orig.tra.Z"  # compress(1)'s LZW, which Python's standard library does not read
 LZW_MAGIC = b"\x1f\x9d"
 
-# The content of the file. Its bytes are not compared, as line endings differ between copies.
+# What the file must hold. Its bytes are not compared, because line endings differ between copies.
 DIGITS_PER_CLASS = (780, 779, 780, 719, 780, 720, 720, 778, 719, 719)
 WRITERS = range(1, 31)
 
-# Split by writer, never by digit, so that the figures hold for people never trained on.
+# Split by writer, never by digit, so that results hold for people never trained on.
 HELD_OUT_WRITERS = (5, 10, 15, 20, 25, 30)
 VALIDATION_WRITERS = (8, 16, 24)
 
-CANVAS = 280  # side of the sheet that is drawn on, in pixels
+CANVAS = 280  # side of the sheet, in pixels
 WIDEST = 0.4  # widest brush, as a fraction of the digit's size; a wider one makes it illegible
-STEM_POINTS = 25  # of a plain stroke, enough to vary its path
+STEM_POINTS = 25  # points of a straight stroke, enough to vary its path
 SUPERSAMPLING = 2  # strokes are drawn this many times larger, then averaged, for smooth edges
 
 
@@ -88,7 +88,7 @@ def _download():
         archive = keras.utils.get_file("pendigits.zip", URL)
         with zipfile.ZipFile(archive) as opened:
             return opened.read(MEMBER)
-    except Exception as error:  # what Keras raises where a download fails is no narrower
+    except Exception as error:  # Keras 3.15.1 raises no narrower type if a download fails
         raise InputError(f"Expected pen strokes from UCI, or a local file (--pendigits). Received: {error}") from error
 
 
@@ -115,7 +115,7 @@ def split(digits):
 
 
 def uncrossed(seven):
-    """Return a 7, a PenDigit, without its bar: only its largest stroke."""
+    """Return a 7, a PenDigit, without its bar: keep only its largest stroke."""
     return seven._replace(strokes=[max(seven.strokes, key=lambda stroke: np.ptp(stroke, axis=0).max())])
 
 
@@ -132,10 +132,10 @@ def draw(strokes, *, brush=18, size=0.5, place=(0.5, 0.5), turn=0, light_on_dark
     Args:
         strokes: a list of (N, 2) arrays of points.
         brush: width of the brush, in pixels.
-        size: longer side of the box around the points, as a fraction of the canvas; the ink is half a brush beyond.
-        place: where the ink lies in the free part of the canvas, (x, y), each from 0 to 1.
-        turn: degrees to turn it, clockwise.
-        light_on_dark: draw with 255 on 0.
+        size: longer side of the points' box, as a fraction of the canvas; the ink extends half a brush beyond it.
+        place: position in the free space of the canvas, (x, y), each from 0 to 1.
+        turn: clockwise rotation, in degrees.
+        light_on_dark: draw ink 255 on 0.
     """
     angle = np.deg2rad(turn)
     rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -167,7 +167,7 @@ def vary(strokes, rng, variation=1.0):
     Args:
         strokes: a list of (N, 2) arrays of points.
         rng: a numpy Generator.
-        variation: how much; 0 leaves them as they were written.
+        variation: amount of variation; 0 leaves them as they were written.
     """
     points = np.concatenate(strokes)
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
@@ -182,7 +182,7 @@ def vary(strokes, rng, variation=1.0):
     freedom, unrest = rng.uniform(0, variation * np.array([1.5, 0.02]))
     varied = []
     for stroke in strokes:
-        stroke = _led_otherwise((stroke - middle) / extent, freedom, rng)
+        stroke = _redirected((stroke - middle) / extent, freedom, rng)
         if len(stroke) > 12 and rng.random() < 0.3 * variation:  # the pen touches down late or lifts early
             late, early = rng.integers(0, len(stroke) // 10 + 1, 2)
             stroke = stroke[late : len(stroke) - early]
@@ -194,10 +194,10 @@ def vary(strokes, rng, variation=1.0):
     return varied
 
 
-def _led_otherwise(stroke, freedom, rng):
+def _redirected(stroke, freedom, rng):
     """Return a stroke whose steps are lengthened and turned by amounts that change slowly along it.
 
-    A flag becomes longer, a foot shorter, a hook wider: hands differ most in such parts.
+    A flag becomes longer, a foot shorter, a hook wider: hands differ most in these parts.
     """
     way = stroke @ (1, 1j)
     steps = np.diff(way)
@@ -217,10 +217,7 @@ def _tremble(count, unrest, rng):
 
 
 def draw_varied(strokes, rng, variation=1.0):
-    """Draw strokes in a similar hand, with a random brush, size, place, turn and paper.
-
-    See `vary` and `draw`.
-    """
+    """Draw strokes as another hand might (see `vary`), with a random brush, size, place, turn and paper."""
     size = np.exp(rng.uniform(np.log(0.2), np.log(0.9)))
     widest = min(36, WIDEST * size * CANVAS)
     return draw(

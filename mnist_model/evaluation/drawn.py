@@ -1,8 +1,7 @@
-"""The drawn-digit benchmark: how the ink of held-out writers is read, drawn and photographed in every way, how well the
-confidence is calibrated, and what is refused.
+"""The drawn-digit benchmark: accuracy, calibration and refusals on digits of held-out writers, drawn and photographed.
 
-Two others are measured as well, to show what each part is worth: the model's twin, trained on MNIST alone, and that
-twin given the canvas shrunk to 28×28, the usual way.
+Two baselines show what each part is worth: the model's twin, trained on MNIST alone, and the same twin given the canvas
+shrunk to 28×28, the usual way.
 """
 
 import io
@@ -19,7 +18,7 @@ from mnist_model.evaluation.metrics import is_right, measure
 from mnist_model.reading.classifier import LiteRTModel
 from mnist_model.reading.preprocessing import SIZE, preprocess
 
-# The arguments of `strokes.draw`: the ordinary way, and what differs in each condition of each group.
+# The ordinary arguments of `strokes.draw`, and those that each condition of each group changes.
 ORDINARY = {"brush": 18, "size": 0.5, "place": (0.5, 0.5), "turn": 0, "light_on_dark": False}
 CONDITIONS = {
     "brush": {f"{brush} px": {"brush": brush} for brush in (4, 8, 18, 28, 36)},
@@ -34,16 +33,16 @@ CONDITIONS = {
     "turn": {f"{turn:+d}°" if turn else "0°": {"turn": turn} for turn in (-15, -12, 0, 12, 15)},
     "paper": {"light": {}, "dark": {"light_on_dark": True}},
 }
-PHOTOGRAPHED = 3  # one in this many digits is photographed on each paper, as that takes longer
+PHOTOGRAPHED = 3  # one in this many digits is photographed on each paper, as photographs take longer
 NEGATIVES_PER_KIND = 250
 MNIST_TEST = "mnist_test"
 
 
 def evaluate(folder, twin, pen_digits, images, labels):
-    """Run `benchmark`, add its record to the folder's `metrics.json` as "drawn", and draw its picture.
+    """Run `benchmark`, add its record to the folder's `metrics.json` as "drawn", and draw its plot.
 
     Returns:
-        The record, with the sha256 of the files that were measured and the provenance.
+        The record, with the sha256 of the measured files and the provenance.
     """
     (path,) = model_folder.find(folder, model_folder.METRICS_FILE)
     measured = [path.with_name(name) for name in model_folder.SERVING_FILES]
@@ -58,7 +57,7 @@ def evaluate(folder, twin, pen_digits, images, labels):
 
 
 def benchmark(folder, twin, pen_digits, images, labels):
-    """Measure a model folder and its twin on the ink of the held-out writers and on MNIST.
+    """Measure a model folder and its twin on digits of the held-out writers and on MNIST.
 
     Args:
         folder: the model folder; if it has a detector, refusals are measured as well.
@@ -68,9 +67,9 @@ def benchmark(folder, twin, pen_digits, images, labels):
         labels: (N,) integers from 0 to 9.
 
     Returns:
-        A dict: which model the "twin" is; the held-out "writers" and the number of their "digits" and "photographs";
-        under "systems" for each its "mnist_test", "ordinary" and "all" (everything drawn), each with accuracy, interval
-        and calibration, and the accuracy by "conditions", group by group; and "refusals".
+        A dict. "twin": a description of that model; "writers": the held-out ones; "digits" and "photographs": their
+        numbers; "systems": for each system "mnist_test", "ordinary" and "all" (everything drawn), with accuracy,
+        interval and calibration, and "conditions", the accuracy by group and condition; and "refusals".
     """
     digits = strokes.split(pen_digits)[2]
     photographed = digits[::PHOTOGRAPHED]
@@ -80,7 +79,7 @@ def benchmark(folder, twin, pen_digits, images, labels):
         systems |= {"trained on MNIST alone": (alone, preprocess), "the same, canvas shrunk to 28×28": (alone, shrink)}
     ways = {way for _, way in systems.values()}
 
-    # What the systems see of each way of drawing. The ordinary way is in every group, but drawn once.
+    # The systems' inputs for each way of drawing. The ordinary way is in every group, but drawn once.
     truths = {MNIST_TEST: labels}
     seen = {way: {MNIST_TEST: images} for way in ways}
     drawings = list(dict.fromkeys(_key(each) for conditions in CONDITIONS.values() for each in conditions.values()))
@@ -109,12 +108,12 @@ def benchmark(folder, twin, pen_digits, images, labels):
 
 
 def _key(different):
-    """Return the key of a way of drawing, a tuple of its settings. Photographs have their paper's name as key."""
+    """Return the key of a way of drawing, a tuple of its settings. The key of photographs is their paper's name."""
     return tuple((ORDINARY | different).items())
 
 
 def _see(key, digits, pictures, seen, truths, bar):
-    """Prepare the pictures in each way, and store the results and the labels under `key`."""
+    """Preprocess the pictures in each way, and store the results and labels under `key`."""
     prepared = {way: [] for way in seen}
     for picture in pictures:
         for way, images in prepared.items():
@@ -126,7 +125,7 @@ def _see(key, digits, pictures, seen, truths, bar):
 
 
 def _description(folder):
-    """Return a description of the model in a folder."""
+    """Describe the model in a folder."""
     training, litert = model_folder.find(folder, model_folder.TRAINING_FILE, model_folder.LITERT_FILE)
     training = model_folder.read_json(training)
     return {
@@ -137,14 +136,14 @@ def _description(folder):
 
 
 def shrink(picture):
-    """Shrink a picture to (28, 28) uint8 with bright ink, as most demos do for their model."""
+    """Shrink a picture to (28, 28) uint8 with bright ink, as most demos do."""
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     levels = np.asarray(ImageOps.exif_transpose(image).convert("L").resize((SIZE, SIZE), Image.Resampling.BILINEAR))
     return 255 - levels if np.median(levels) > 127 else levels
 
 
 def _figures(answers, truths):
-    """Return the figures of one system from its answers, (N, 10) for each key."""
+    """Return the metrics of one system from its probabilities, (N, 10) for each key."""
     accuracy = {key: round(float(is_right(rows, truths[key]).mean()), 6) for key, rows in answers.items()}
     drawn = [key for key in answers if isinstance(key, tuple)]
     everything = np.concatenate([answers[key] for key in drawn]), np.concatenate([truths[key] for key in drawn])
@@ -157,7 +156,7 @@ def _figures(answers, truths):
 
 
 def _by_condition(figures):
-    """Regroup figures by key into figures by group and condition."""
+    """Regroup figures by key into a dict by group and condition."""
     return {
         **{
             group: {name: figures[_key(different)] for name, different in conditions.items()}
@@ -176,7 +175,7 @@ def _summary(probabilities, labels):
 
 
 def _refusals(folder, seen, digits):
-    """Return the shares of digits, and of drawings that are none, that the detector refuses."""
+    """Return the shares of digits and of other drawings that the detector refuses."""
     detector = LiteRTModel(folder / model_folder.DETECTOR_FILE, outputs=1)
     threshold = model_folder.read_json(folder / model_folder.THRESHOLD_FILE)["threshold"]
     scores = {key: detector.probabilities(images)[:, 0] for key, images in seen.items()}

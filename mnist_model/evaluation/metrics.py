@@ -1,4 +1,4 @@
-"""Measure how good a model is, from probabilities and labels or for the files of a model folder."""
+"""Measure how good a model is, from its probabilities and labels or from its model folder."""
 
 import keras
 import numpy as np
@@ -12,11 +12,11 @@ from mnist_model.evaluation import plots
 from mnist_model.reading.classifier import LiteRTModel
 
 DIGITS = np.arange(10)
-BINS = 15  # of the reliability diagram
+BINS = 15  # bins of the reliability diagram
 
 
 def evaluate(folder, images, labels):
-    """Measure a model folder on MNIST's test images, and write `metrics.json` and pictures into it.
+    """Measure a model folder on MNIST's test images, and write `metrics.json` and plots into it.
 
     Args:
         folder: a model folder.
@@ -26,8 +26,8 @@ def evaluate(folder, images, labels):
     Returns:
         The content of `metrics.json`, a dict, and the probabilities, (N, 10) float32. "mnist_test" has the number and
         md5 of the images, the accuracy of each file, and the result of `measure` for `model.tflite`; "sha256" and
-        "bytes" describe the files that were measured; the rest is the provenance. What `drawn.evaluate` wrote about the
-        same files is kept.
+        "bytes" describe the measured files; the rest is the provenance. The results of `drawn.evaluate` for the same
+        files are kept.
 
     Raises:
         InputError: the folder or a file is missing or damaged.
@@ -82,12 +82,12 @@ def load_keras(path):
 
 
 def is_right(probabilities, labels):
-    """Return (N,) bool: whether the largest of each row of (N, 10) `probabilities` is at the label."""
+    """Return (N,) bool: whether the label of each row of (N, 10) `probabilities` is the most probable digit."""
     return probabilities.argmax(axis=1) == labels
 
 
 def measure(probabilities, labels):
-    """Return the metrics of a model's answers.
+    """Return the metrics of a model's probabilities.
 
     Args:
         probabilities: (N, 10) float32.
@@ -97,8 +97,8 @@ def measure(probabilities, labels):
         A dict; fractions are from 0 to 1. "accuracy_interval": the 95 % interval of the accuracy (Wilson's score
         interval); "top_2_accuracy"; "negative_log_likelihood": the mean, in nats; "expected_calibration_error" and
         "reliability": see `reliability`; "macro": the mean over the classes of "precision", "recall" and "f1";
-        "classes": the same for each digit, the interval of its recall, and its number of images; "confusion_matrix":
-        [label][answer]. Undefined values, for a class that never occurs or is never the answer, are 0.
+        "classes": the same for each digit, with the interval of its recall and its number of images;
+        "confusion_matrix": [label][answer]. Values that are undefined, for lack of images or answers, are 0.
     """
     answers = probabilities.argmax(axis=1)
     right = is_right(probabilities, labels)
@@ -127,9 +127,9 @@ def measure(probabilities, labels):
 
 
 def reliability(probabilities, labels):
-    """Compare the confidence of answers with how often they are right, in 15 bins of equal width.
+    """Compare confidence with accuracy, in 15 bins of equal width.
 
-    The expected calibration error is the mean over the images of the difference between the two in a bin: Guo et
+    The expected calibration error is the mean over the images of the difference between the two in their bin: Guo et
     al., On Calibration of Modern Neural Networks, 2017, https://arxiv.org/abs/1706.04599
 
     Returns:
@@ -160,7 +160,7 @@ def _interval(right):
 
 
 def mcnemar(first_right, second_right):
-    """McNemar's exact test of whether two models err equally often, from the images that only one has right.
+    """Run McNemar's exact test of whether two models err equally often.
 
     McNemar, Note on the sampling error of the difference between correlated proportions or percentages, 1947.
 
@@ -169,7 +169,7 @@ def mcnemar(first_right, second_right):
         second_right: (N,) bool, the same for the second model.
 
     Returns:
-        The number of images that only the first has right, that only the second has right, and the two-sided p-value.
+        The number of images that only the first reads correctly, that only the second does, and the two-sided p-value.
     """
     only_first = int((first_right & ~second_right).sum())
     only_second = int((second_right & ~first_right).sum())
@@ -179,5 +179,5 @@ def mcnemar(first_right, second_right):
 
 
 def _rounded(value):
-    """Round to six decimals; further ones differ between machines."""
+    """Round to six decimals; later ones differ between machines."""
     return round(float(value), 6)

@@ -1,4 +1,4 @@
-"""Draw the pictures of a model folder and of a study, dark on white, for print and for dark pages."""
+"""Draw the plots of a model folder and of a study, dark on white for print and for dark pages."""
 
 import itertools
 
@@ -13,7 +13,7 @@ INK, QUIET, ACCENT = "#1f2328", "#8a8f98", "#d9480f"
 
 
 def draw_learning_curves(history, path):
-    """Draw loss and error by epoch, in training and on the validation images, into a PNG file."""
+    """Draw the training and validation loss and error by epoch into a PNG file."""
     figure = _figure(8, 3.2)
     epochs = [epoch["epoch"] for epoch in history]
     panels = {
@@ -31,7 +31,7 @@ def draw_learning_curves(history, path):
 
 
 def draw_confusion(matrix, path):
-    """Draw a (10, 10) confusion matrix, [label][answer]: only errors are shaded, as the rest would outshine them."""
+    """Draw a (10, 10) confusion matrix, [label][answer]. Only errors are shaded; the rest would outshine them."""
     matrix = np.asarray(matrix)
     errors = np.where(np.eye(10, dtype=bool), 0, matrix)
     figure = _figure(6, 5.6)
@@ -50,7 +50,7 @@ def draw_confusion(matrix, path):
 
 
 def draw_reliability(bins, path):
-    """Draw the accuracy and the number of answers by confidence: see `metrics.reliability`."""
+    """Draw accuracy and number of answers by confidence, from the bins of `metrics.reliability`."""
     figure = _figure(5, 5)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     middles = [(each["from"] + each["to"]) / 2 for each in bins]
@@ -91,7 +91,7 @@ def _caption(label, probabilities):
 
 
 def draw_digits(images, captions, path):
-    """Draw (N, 28, 28) images in rows of ten, ink dark, each with its caption: text, and whether it is right."""
+    """Draw (N, 28, 28) images with dark ink in rows of ten, each with its caption: (text, whether it is right)."""
     rows = max(1, -(-len(images) // 10))
     figure = _figure(10, 1.35 * rows)
     grid = figure.subplots(rows, 10, squeeze=False).ravel()
@@ -106,7 +106,7 @@ def draw_digits(images, captions, path):
 
 
 def draw_drawn(record, path):
-    """Draw the error of each system in each condition of the drawn-digit benchmark, as `drawn.benchmark` has them."""
+    """Draw the error of each system in each condition, from the record of `drawn.benchmark`."""
     systems = {
         name: {"MNIST": {"test": each["mnist_test"]["accuracy"]}, **each["conditions"]}
         for name, each in record["systems"].items()
@@ -117,7 +117,7 @@ def draw_drawn(record, path):
     axes = figure.subplots()
     for system, marker, colour in zip(systems, "oxs", (ACCENT, INK, QUIET), strict=False):
         errors = [100 * (1 - systems[system][group][condition]) for group, condition in rows]
-        # A logarithmic scale has no 0, so draw it at the left end.
+        # A logarithmic scale has no 0, so draw 0 at the left end.
         axes.plot([max(0.05, error) for error in errors], heights, marker, color=colour, markersize=6, label=system)
     for height, (before, now) in enumerate(itertools.pairwise(rows)):
         if before[0] != now[0]:
@@ -135,7 +135,7 @@ def draw_drawn(record, path):
 
 
 def draw_filters(model, path):
-    """Draw the kernels of a Keras model's first convolution, if it has one: red adds, blue subtracts."""
+    """Draw the kernels of a Keras model's first convolution, if any: red is positive, blue negative."""
     kernels = [layer.get_weights()[0] for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     if not kernels:
         return
@@ -152,7 +152,7 @@ def draw_filters(model, path):
 
 
 def draw_study_history(trials, path):
-    """Draw the validation error of each trial of a study, as `study.json` has them, and the best so far."""
+    """Draw the validation error of each trial in `study.json`, and the best so far."""
     figure = _figure(8, 3.6)
     axes = figure.subplots()
     best = []
@@ -174,7 +174,7 @@ def draw_study_history(trials, path):
 
 
 def _error(trial):
-    """Return the last validation error of a trial, in %; not 0, as it is drawn on a logarithmic scale."""
+    """Return the last validation error of a trial, in %; never 0, as it is drawn on a logarithmic scale."""
     return max(0.005, 100 * (1 - trial["val_accuracy"][-1]))
 
 
@@ -191,7 +191,7 @@ def draw_importances(importances, path):
 
 
 def draw_parallel_coordinates(trials, path):
-    """Draw each complete trial of a study as a line through its settings, the better the darker, the best in colour."""
+    """Draw each complete trial as a line through its settings. Better ones are darker, the best is in colour."""
     shown = sorted((trial for trial in trials if trial["state"] == "complete"), key=_error, reverse=True)
     names = list(shown[-1]["params"])
     columns = [[trial["params"][name] for trial in shown] for name in names] + [[_error(trial) for trial in shown]]
@@ -218,12 +218,12 @@ def draw_parallel_coordinates(trials, path):
 
 
 def draw_speed(milliseconds, rates, path):
-    """Draw the time of one prediction and the images read per second, by the way the network is run.
+    """Draw the time of one prediction and the images read per second, for each way to run the network.
 
     Args:
-        milliseconds: by way.
-        rates: by way, for each size of a batch, in words, the images a second.
-        path: the PNG file to make.
+        milliseconds: the time by way.
+        rates: the images per second by way and by batch size, in words.
+        path: the PNG file to write.
     """
     figure = _figure(9, 3.6)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.3])
@@ -247,7 +247,7 @@ def draw_speed(milliseconds, rates, path):
 
 
 def _scale(values, logarithmic):
-    """Return the ticks of an axis, and a function from a value to its height, 0–1."""
+    """Return the ticks of an axis, and a function from a value to its height, from 0 to 1."""
     ticks = sorted(set(values))
     if isinstance(values[0], str):
         return ticks, lambda value: (ticks.index(value) + 0.5) / len(ticks)

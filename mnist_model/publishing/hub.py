@@ -1,4 +1,4 @@
-"""Publish a folder on the Hub, https://huggingface.co: a folder here -> one commit in a repo there."""
+"""Publish a folder on the Hub, https://huggingface.co, as one commit in a repo."""
 
 import hashlib
 import time
@@ -11,13 +11,13 @@ from mnist_model import model_folder
 from mnist_model.errors import InputError
 from mnist_model.reading.download import patiently
 
-POLL = 5  # seconds between two looks at a Space
-UNDER_WAY = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING")  # stages of a Space
+POLL = 5  # seconds between two checks of a Space
+UNDER_WAY = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING")  # stages of a starting Space
 
 
 @dataclass(frozen=True)
 class Published:
-    """The result of `publish`: the address of the repo, the full sha of its newest commit, and whether that is new."""
+    """The result of `publish`: the repo's URL, the full sha of its newest commit, and whether that is new."""
 
     url: str
     sha: str
@@ -25,15 +25,15 @@ class Published:
 
 
 def publish(folder, repo_id, *, tag=None, repo_type="model", **create):
-    """Make a repo hold exactly the files of a folder, in one commit, or none if it does already.
+    """Make a repo hold exactly the files of a folder, with one commit, or none if it already does.
 
-    The repo is created if it does not exist. If the connection breaks, the repo is as it was before, and the same call
+    The repo is created if it does not exist. If the connection breaks, its files stay as they were, and the same call
     can be repeated.
 
     Args:
-        folder: the Path of a folder, as `card.prepare` or `space.prepare` makes it.
+        folder: the Path of a folder made by `card.prepare` or `space.prepare`.
         repo_id: "user/name".
-        tag: a permanent name for the commit, or None.
+        tag: a tag for the commit, which never moves, or None.
         repo_type: "model" or "space".
         create: more arguments of `huggingface_hub.HfApi.create_repo`.
 
@@ -77,7 +77,7 @@ def publish(folder, repo_id, *, tag=None, repo_type="model", **create):
 def find(repo_id, revision=None):
     """Return the full sha of a revision of a model on the Hub, and whether it is private.
 
-    Raises as `download.fetch` does.
+    Raises the errors of `download.fetch`.
     """
     info = patiently(lambda: HfApi().model_info(repo_id, revision=revision), f"find {repo_id}", repo_id, revision)
     return info.sha, info.private
@@ -96,7 +96,7 @@ def run_space(space_id, variables):
     patiently(set_variables, f"set the variables of {space_id}", space_id)
     stage = None
     while True:
-        before, stage = stage, patiently(lambda: api.get_space_runtime(space_id).stage, f"see {space_id}", space_id)
+        before, stage = stage, patiently(lambda: api.get_space_runtime(space_id).stage, f"check {space_id}", space_id)
         if stage != before:
             yield stage
         if stage not in UNDER_WAY:

@@ -1,4 +1,4 @@
-"""Prepare what a Space needs to serve the page."""
+"""Prepare the files of a Space that serves the page."""
 
 import shutil
 from pathlib import Path
@@ -13,16 +13,16 @@ PAGE = ("app.py", "page", "examples", "requirements.txt", "mnist_model/*.py", "m
 
 
 def prepare(out, model_id, revision, private=False):
-    """Write exactly what a Space of the page needs into the new folder `out`.
+    """Write exactly the files that a Space of the page needs into the new folder `out`.
 
-    This is the page, the bundled model, which it serves if the Hub cannot be reached, and the front matter that tells
-    the Space what to build.
+    These are the page, the bundled model, which is served if the Hub cannot be reached, and a README.md whose front
+    matter tells the Space what to build.
 
     Args:
         out: the folder to create.
         model_id: "user/name", the model to serve.
         revision: its full sha.
-        private: whether the model is private; it is not downloaded during the build then, which has no token.
+        private: whether the model is private. If so, it is not downloaded during the build, which has no token.
 
     Raises:
         InputError: `out` exists.

@@ -1,4 +1,4 @@
-"""Download a model from the Hub, https://huggingface.co: a repo there -> a model folder in the cache here."""
+"""Download a model from the Hub, https://huggingface.co, into a model folder in the local cache."""
 
 import contextlib
 import errno
@@ -20,15 +20,15 @@ from mnist_model import model_folder
 from mnist_model.errors import InputError, UnreachableError
 
 FETCHED_FILES = (*model_folder.SERVING_FILES, model_folder.METRICS_FILE)  # nothing else is downloaded
-MAX_FILE_SIZE = 100_000_000  # of each of these, in bytes
+MAX_FILE_SIZE = 100_000_000  # in bytes, of each of these files
 WAITS = (1, 2, 4)  # seconds before each retry, when the Hub is overloaded
 
 
 def fetch(repo_id, revision=None):
     """Download a model from a Hub repo and return its folder, whose name is the full sha of the commit.
 
-    The Hub's client shows its progress bars and caches the files where all its tools do. A cached full sha costs no
-    request. If the Hub cannot be reached, the cache is used.
+    huggingface_hub shows progress bars and uses the cache that all its tools share. A cached full sha needs no request.
+    If the Hub cannot be reached, the cache is used.
 
     Args:
         repo_id: "user/name".
@@ -36,8 +36,8 @@ def fetch(repo_id, revision=None):
 
     Raises:
         UnreachableError: the Hub does not answer, and there is no cached copy.
-        InputError: there is no such repo or revision, the token may not read it, it holds no model, or a file is
-            too large, or still damaged after a second download.
+        InputError: there is no such repo or revision, the token may not read it, it holds no model, or a file is too
+            large or still damaged after a second download.
     """
     folder = _download(repo_id, revision)
     for name in (model_folder.LITERT_FILE, model_folder.METRICS_FILE):
@@ -55,7 +55,7 @@ def _download(repo_id, revision, **how):
         if repo_id.count("/") != 1:
             raise HFValidationError
         what = {"repo_id": repo_id, "revision": revision, "allow_patterns": list(FETCHED_FILES)}
-        with contextlib.suppress(DryRunError):  # the Hub is not reached: use the cache
+        with contextlib.suppress(DryRunError):  # the Hub cannot be reached: use the cache
             for file in snapshot_download(**what, dry_run=True):
                 if file.file_size > MAX_FILE_SIZE:
                     raise InputError(
@@ -68,12 +68,13 @@ def _download(repo_id, revision, **how):
 
 
 def patiently(function, what, repo_id, revision=None):
-    """Call a function that asks the Hub, retry while the Hub is overloaded, and return its result."""
+    """Call a function that sends requests to the Hub, retrying while the Hub is overloaded; return its result."""
     for wait in (*WAITS, None):
         try:
             return function()
         except (OSError, HFValidationError, RuntimeError, httpx2.HTTPError) as error:
-            # In huggingface_hub 2.4.0 these two only say what was attempted; the reason is their cause.
+            # In huggingface_hub 2.4.0 only the cause of these two says what went wrong. To drop this, check that their
+            # own messages do.
             reason = error
             if isinstance(error, (LocalEntryNotFoundError, RuntimeError)) and error.__cause__:
                 reason = error.__cause__
@@ -83,12 +84,12 @@ def patiently(function, what, repo_id, revision=None):
 
 
 def _may_pass(error):
-    """Return whether an error comes from an overloaded Hub, so that a retry may succeed."""
+    """Return whether an error means that the Hub is overloaded, so a retry may succeed."""
     return isinstance(error, HfHubHTTPError) and error.response.status_code in (429, 500, 502, 503, 504)
 
 
 def _in_words(error, what, repo_id, revision):
-    """Return an error of the Hub as an InputError."""
+    """Convert an error from the Hub's client to an InputError."""
     match error:
         case HFValidationError():
             return InputError(f"Expected a model folder, or a model on the Hub, user/name. Received: {repo_id}")
@@ -106,7 +107,7 @@ def _in_words(error, what, repo_id, revision):
         case HfHubHTTPError() if error.response.status_code == 403:
             return InputError(f"Expected a token that may write to {repo_id}. Received: one that may not")
         case OSError(errno=errno.ENOSPC):
-            return InputError(f"Expected room on the disk to {what}. Received: none")
+            return InputError(f"Expected free disk space to {what}. Received: none")
         case _:
             reason = str(error).strip().partition("\n")[0]
             return UnreachableError(f"Expected to {what}. Received: {reason or type(error).__name__}")

@@ -15,27 +15,27 @@ from PIL import ExifTags, Image, ImageFilter, ImageOps, UnidentifiedImageError
 SIZE = 28  # side of MNIST's images, in pixels
 BOX = 20  # longer side of the digit in them, in pixels
 
-# The file formats that are read, by Pillow's names.
+# The file formats that `preprocess` reads, as Pillow names them.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 
-CROP_LEVEL = 0.3  # least ink, as a fraction of full ink, that counts when cropping
-MAX_SIDE = 1024  # larger pictures are reduced to about this; a digit 3 % of the side high still has 30 pixels
+CROP_LEVEL = 0.3  # least ink that counts when cropping, as a fraction of full ink
+MAX_SIDE = 1024  # larger pictures are reduced to about this; a digit of 3 % of the side still has 30 pixels
 MIN_CONTRAST = 24  # least difference between ink and paper, in grey levels of 255
 MIN_CONTRAST_TO_NOISE = 5  # least difference between ink and paper, in standard deviations of the paper
 
-# For photographs, in which light is uneven and more than a digit is on the paper:
-MIN_PHOTOGRAPH = 32  # shorter side, in pixels; in a smaller picture a stroke may be as wide as a shadow
+# For photographs, where the light is uneven and the paper holds more than a digit:
+MIN_PHOTOGRAPH = 32  # least shorter side, in pixels; in a smaller picture a stroke may be as wide as a shadow
 MIN_SHEET = 0.2  # least area of a sheet of paper on a table, as a fraction of the picture's
-MIN_PAPER = 0.75  # least share of a sheet that is paper, not ink
-MIN_STEP = 0.18  # least difference between a table and the paper's edge, as a fraction of the paper's level
+MIN_PAPER = 0.75  # least fraction of a sheet that is paper, not ink
+MIN_STEP = 0.18  # least difference in level between a table and the paper's edge, as a fraction of the paper's level
 LINE_LEVEL = 0.1  # least ink of a ruled line
 MAX_SLOPE = 0.06  # greatest slope of a ruled line
 MAX_LINE = 0.015  # greatest thickness of a ruled line, as a fraction of the picture's longer side
 PARTS_SIDE = 256  # longer side of the reduced picture in which connected parts are labelled
-MAX_CONTACT = 0.3  # greatest share of its longer side that a digit may have along the border
+MAX_CONTACT = 0.3  # greatest length of a digit along the border, as a fraction of the digit's longer side
 MIN_SIDE = 0.06  # least longer side of a digit, as a fraction of the picture's
 MIN_PART = 0.2  # least longer side of a part of a digit, as a fraction of the largest part's
-PART_LEVEL = 0.6  # least ink, as a fraction of full ink, in the darkest place of each part of a digit
+PART_LEVEL = 0.6  # least ink in the darkest pixel of each part of a digit, as a fraction of full ink
 
 
 class PictureError(ValueError):
@@ -46,17 +46,17 @@ def preprocess(picture):
     """Return the digit in `picture` in MNIST's format: (28, 28) uint8, ink 255 on 0; all zeros if it is blank.
 
     Args:
-        picture: a PIL image; a NumPy array (H, W), (H, W, 3) or (H, W, 4) of uint8; or a path, or a binary file, of one
-            of the FORMATS. Ink may be dark on light or light on dark, at any size and place.
+        picture: a PIL image; a NumPy array (H, W), (H, W, 3) or (H, W, 4) of uint8; or a path or binary file in one of
+            the FORMATS. The ink may be dark on light or light on dark, of any size, anywhere in the picture.
 
     Raises:
-        PictureError: `picture` is none of these, or a file that cannot be read.
+        PictureError: `picture` is none of these, or the file cannot be read.
     """
     return _frame(_ink(_grey(_open(picture))))
 
 
 def _open(picture):
-    """Return a PIL image, upright and not much larger than MAX_SIDE."""
+    """Return `picture` as a PIL image, upright and not much larger than MAX_SIDE."""
     if isinstance(picture, np.ndarray):
         image = _from_array(picture)
     elif isinstance(picture, Image.Image):
@@ -70,7 +70,7 @@ def _open(picture):
     try:
         image.load()
         return _upright(image)
-    except OSError as error:  # PIL reads the file only now
+    except OSError as error:  # Pillow reads a file only when it needs the pixels
         raise PictureError(f"Expected a picture. Received: one that cannot be read ({error})") from None
 
 
@@ -88,9 +88,9 @@ def _from_file(file):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # Pillow would read other kinds as well, such as EPS, which it has Ghostscript run.
+            # By default Pillow also reads formats such as EPS, for which it runs Ghostscript.
             with Image.open(file, formats=[each for each in FORMATS if each in Image.OPEN]) as image:
-                # JPEG decodes at a fraction of its size for a fraction of the cost.
+                # A JPEG can be decoded at a fraction of its size, for a fraction of the cost.
                 image.draft("RGB", (MAX_SIDE, MAX_SIDE))
                 image.load()
                 image.getexif()
@@ -98,30 +98,28 @@ def _from_file(file):
     except FileNotFoundError:
         raise PictureError(f"Expected a picture. Received: no file at {name}") from None
     except UnidentifiedImageError:
-        raise PictureError(f"Expected a picture ({', '.join(FORMATS)}). Received: {name}, which is none") from None
+        raise PictureError(f"Expected a picture ({', '.join(FORMATS)}). Received: {name}, none of these") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = Image.MAX_IMAGE_PIXELS // 1_000_000
-        raise PictureError(
-            f"Expected a picture of at most {limit} megapixels. Received: a larger one, {name}"
-        ) from None
-    except Exception as error:  # what Pillow raises where a file is damaged is no narrower
+        raise PictureError(f"Expected a picture of at most {limit} megapixels. Received: {name}, with more") from None
+    except Exception as error:  # for damaged files, Pillow 12.3.0 raises many types
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise PictureError(f"Expected a picture. Received: {name}, which cannot be read ({reason})") from None
 
 
 def _upright(image):
-    """Return a PIL image upright and not much larger than MAX_SIDE; first made small, as a large one costs memory."""
+    """Reduce a PIL image to about MAX_SIDE, then turn it upright; the other order would need more memory."""
     orientation = image.getexif().get(ExifTags.Base.Orientation)
     factor = max(image.size) // MAX_SIDE
     if factor > 1:
         image = _reduced(image, factor)
-        if orientation:  # which a smaller copy has lost
+        if orientation:  # the smaller copy has lost it
             image.getexif()[ExifTags.Base.Orientation] = orientation
     return ImageOps.exif_transpose(image) if orientation else image
 
 
 def _reduced(image, factor):
-    """Return a PIL image smaller by a whole factor; made in strips, as Pillow may need a copy of what it reduces."""
+    """Reduce a PIL image by a whole factor, in strips, because Pillow may copy what it reduces."""
     mode = image.mode
     if mode in ("P", "PA"):
         mode = "RGBA" if image.has_transparency_data else "RGB"
@@ -133,17 +131,17 @@ def _reduced(image, factor):
         if mode != image.mode:
             strip = strip.convert(mode)
         if mode == "RGBA" and strip.getchannel("A").getextrema() == (255, 255):
-            # Pillow weighs colours by how opaque they are, which takes as long as reading the file.
+            # Pillow would weight colours by their opacity, which takes as long as reading the file.
             strip = strip.convert("RGB")
         small.paste(strip.reduce(factor), (0, top // factor))
     return small
 
 
 def _grey(image):
-    """Return a PIL image as one of grey levels, mode L, with transparent parts laid on paper."""
+    """Convert a PIL image to grey levels, mode L, with paper behind its transparent parts."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         levels = np.nan_to_num(np.asarray(image, np.float32), posinf=0).clip(0)
-        # These modes do not define white: take the least usual white that no pixel exceeds.
+        # These modes do not define white: take the smallest common white level that no pixel exceeds.
         white = next((white for white in (1, 255, 65535) if levels.max() <= white), levels.max())
         return Image.fromarray((levels * (255 / white)).astype(np.uint8))
     if image.mode == "LAB":
@@ -160,10 +158,9 @@ def _grey(image):
 
 
 def _ink(image):
-    """Return the amount of ink in the part of the picture that holds it: (H, W) float32 from 0, paper, to 1.
+    """Return the ink of a PIL image of mode L, cropped to it: (H, W) float32 from 0 (paper) to 1.
 
-    Args:
-        image: a PIL image of mode L. Without ink in it, H and W are 0.
+    If there is no ink, the result is empty.
     """
     levels, counts, unit = np.asarray(image), np.array(image.histogram()), 1
     blank = np.zeros((0, 0), np.float32)
@@ -187,36 +184,36 @@ def _ink(image):
     if contrast * unit < max(MIN_CONTRAST, MIN_CONTRAST_TO_NOISE * noise * unit):
         return blank
     floor = 3 * noise
-    ink = ((paper - np.arange(len(counts)) - floor) / (contrast - floor)).clip(0, 1).astype(np.float32)  # of each level
+    ink = ((paper - np.arange(len(counts)) - floor) / (contrast - floor)).clip(0, 1).astype(np.float32)  # by level
     if photograph:
         picture = _without_lines_and_specks(ink.take(levels))
         return _cropped(picture, picture > CROP_LEVEL)
-    palest_ink = int(np.flatnonzero(ink > CROP_LEVEL).max())  # with NumPy's own integers it would compare as int64
+    palest_ink = int(np.flatnonzero(ink > CROP_LEVEL).max())  # a NumPy integer would upcast `levels` to int64
     return ink.take(_cropped(levels, levels <= palest_ink))
 
 
 def _without_table(levels, light):
-    """Return a photograph's grey levels, with the surroundings of a sheet of paper, if it shows one, made like paper.
+    """Replace the table around a sheet of paper with paper, if a photograph shows one.
 
     Args:
-        levels: (H, W) uint8.
-        light: (H, W), a mask of what may be paper.
+        levels: (H, W) uint8, its grey levels.
+        light: (H, W) mask of the pixels that may be paper.
     """
     factor = -(-max(levels.shape) // PARTS_SIDE)
     labels = _label(~_pooled(~light, factor))
     paper = labels == np.bincount(labels[labels > 0], minlength=2).argmax()
-    sheet = np.ones_like(paper)  # including its ink: everything with paper on four sides
+    sheet = np.ones_like(paper)  # including its ink: every pixel with paper on all four sides
     for turned, part in ((sheet, paper), (sheet.T, paper.T)):
         for way in (slice(None), slice(None, None, -1)):
             turned &= np.logical_or.accumulate(part[way])[way]
     sides = sum(side.any() for side in (sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]))
-    # A sheet along two or more borders may only be the part of the paper that is not in shadow.
+    # A sheet that touches two or more borders may just be the part of the paper outside a shadow.
     if sheet.mean() < MIN_SHEET or (labels[sheet] > 0).mean() < MIN_PAPER or sides > 1:
         return levels
     small, mask = np.asarray(Image.fromarray(levels).reduce(factor)), Image.fromarray(sheet).convert("L")
     inside, outside = (np.asarray(mask.filter(each(7))) > 0 for each in (ImageFilter.MinFilter, ImageFilter.MaxFilter))
     step = np.median(small[sheet & ~inside]) - np.median(small[outside & ~sheet])
-    if step < MIN_STEP * np.median(small[paper]):  # as at a ruled line, or in a lamp's light
+    if step < MIN_STEP * np.median(small[paper]):  # the edge of a ruled line, or of a lamp's light
         return levels
     # Continue the plane fitted to the paper's levels where the table was.
     rows, columns = np.nonzero(paper & inside)
@@ -228,9 +225,10 @@ def _without_table(levels, light):
 
 
 def _evenly_lit(grey):
-    """Return a photograph with even light and dark ink: (H, W) uint16, in quarters of grey levels."""
-    # Half of the paper may be in shadow, so compare each pixel with its surroundings.
-    relative = np.clip(grey - _surroundings(grey) + 128, 0, 255).astype(np.uint8)
+    """Even out the light of a photograph and make its ink dark: (H, W) uint16, in quarters of grey levels."""
+    # Half of the paper may be in shadow, so compare each pixel with the mean of its surroundings.
+    surroundings = Image.fromarray(grey.astype(np.uint8)).filter(ImageFilter.BoxBlur(min(grey.shape) // 4))
+    relative = np.clip(grey - np.asarray(surroundings, np.float32) + 128, 0, 255).astype(np.uint8)
     counts = np.bincount(relative.ravel(), minlength=256)
     if _dark_is_paper(relative, counts, _otsu_threshold(counts)):
         grey = 255 - grey
@@ -238,13 +236,13 @@ def _evenly_lit(grey):
 
 
 def _dark_is_paper(levels, counts, threshold):
-    """Return whether the paper is below the threshold: most of the picture and of its border are."""
+    """Return whether the levels below the threshold are paper: they fill most of the picture and its border."""
     border = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
     return counts[:threshold].sum() / levels.size + (border < threshold).mean() > 1
 
 
 def _noise(counts):
-    """Return the standard deviation of the paper, from its median absolute deviation; 0 for a drawing.
+    """Estimate the standard deviation of the paper from its median absolute deviation; 0 for a drawing.
 
     Args:
         counts: the number of pixels of each level.
@@ -254,15 +252,9 @@ def _noise(counts):
 
 
 def _quantile(counts, fraction):
-    """Return the least level that this fraction of the pixels does not exceed."""
+    """Return the lowest level that this fraction of the pixels does not exceed."""
     below = np.cumsum(counts)
     return int(np.searchsorted(below, fraction * below[-1]))
-
-
-def _surroundings(grey):
-    """Return the mean grey level around each pixel, (H, W)."""
-    image = Image.fromarray(grey.astype(np.uint8))
-    return np.asarray(image.filter(ImageFilter.BoxBlur(min(grey.shape) // 4)), np.float32)
 
 
 def _light(grey):
@@ -302,14 +294,14 @@ def _without_lines_and_specks(ink):
     on_border = (rows == 0) | (rows == height - 1) | (columns == 0) | (columns == width - 1)
     along_border = np.bincount(part, on_border, count)
     across = ((low == 0) & (high == [[height - 1], [width - 1]])).any(axis=0)
-    # A shadow lies along the border and the rest of a line runs across; a digit only touches it with a stroke's end.
+    # Shadows lie along a border and leftover lines run across; a digit only touches a border with a stroke's end.
     may_be_digit = (side >= MIN_SIDE * max(height, width)) & (along_border <= side)
     likely = may_be_digit & (along_border <= MAX_CONTACT * side) & ~across
     area = np.bincount(part) * (likely if likely.any() else may_be_digit)
     largest = area.argmax()
     if not area[largest]:
         return np.zeros_like(ink)
-    # Keep dark parts inside the picture that are no specks as well: the bar of a 5, the second stroke of a 4.
+    # Also keep dark parts inside the picture that are not specks: the bar of a 5, the second stroke of a 4.
     dark = np.bincount(part, _pooled(ink > PART_LEVEL, factor)[rows, columns], count) > 0
     kept = (along_border == 0) & (side >= MIN_PART * side[largest]) & dark
     kept[largest] = True
@@ -319,7 +311,7 @@ def _without_lines_and_specks(ink):
 
 
 def _pooled(mask, factor):
-    """Reduce a mask by a whole factor; a pixel is true if any of its pixels was."""
+    """Reduce a mask by a whole factor; a pixel is true if any pixel it covers was."""
     rows, columns = (-size % factor for size in mask.shape)
     padded = np.pad(mask, ((0, rows), (0, columns)))
     return padded.reshape(padded.shape[0] // factor, factor, -1, factor).any(axis=(1, 3))
@@ -332,7 +324,7 @@ def _enlarged(mask, factor, shape):
 
 
 def _label(mask):
-    """Label the connected parts of a mask: (H, W) integers, 0 outside, and one number for each part."""
+    """Label the connected parts of a mask: (H, W) integers, 0 outside, and one number per part."""
     numbers = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), np.int64)
     numbers[1:-1, 1:-1][mask] = np.arange(1, mask.sum() + 1)
     inner = numbers[1:-1, 1:-1]
@@ -342,7 +334,7 @@ def _label(mask):
             ends = numbers.swapaxes(0, axis)
             np.maximum(ends[1:-1], np.maximum(ends[:-2], ends[2:]), out=ends[1:-1])
             numbers[...] *= np.pad(mask, 1)
-        # A number is the index of another pixel of the part: take that pixel's number.
+        # Each number is the index of a pixel in the same part: take that pixel's number.
         places = np.concatenate([[0], inner[mask]])
         inner[mask] = places[inner[mask]]
         if (inner == before).all():
@@ -350,13 +342,13 @@ def _label(mask):
 
 
 def _without_lines(ink):
-    """Remove nearly horizontal lines across the whole picture, except where a stroke crosses them."""
+    """Remove nearly horizontal lines that cross the whole picture, except where a stroke crosses them."""
     mask = ink > LINE_LEVEL
     height, width = mask.shape
     places, columns = np.arange(height)[:, np.newaxis], np.arange(width)
     above = np.maximum.accumulate(np.where(mask, -1, places), axis=0)
     below = np.minimum.accumulate(np.where(mask, height, places)[::-1], axis=0)[::-1]
-    thickness = below - above - 1  # of the run of ink in the column
+    thickness = below - above - 1  # of the vertical run of ink through each pixel
     thin = mask & (thickness <= max(3, MAX_LINE * max(height, width)))
     lines, slope = _find_lines(mask, thin)
     if not len(lines):
@@ -366,16 +358,16 @@ def _without_lines(ink):
     on_line = np.zeros_like(mask)
     on_line[rows[inside], np.broadcast_to(columns, rows.shape)[inside]] = True
     on_line &= thin
-    # A run as thin and as pale as the lines is part of a line.
+    # A run about as thin and as pale as the lines is part of a line.
     alike = mask & (thickness <= 1.5 * np.median(thickness[on_line]) + 1) & (ink <= 1.4 * np.median(ink[on_line]))
-    runs = above * width + columns  # one number for each run, from its top to its bottom
+    runs = above * width + columns  # one number per run, the same for all its pixels
     return np.where(alike & np.isin(runs, runs[on_line & alike]), 0, ink)
 
 
 def _find_lines(mask, thin):
     """Return the rows at which lines cross the middle column, and their common slope.
 
-    A line runs from border to border, also through the digit and shadows, and is mostly thin.
+    A line runs from border to border, even through the digit and shadows, and is mostly thin.
     """
     width = mask.shape[1]
     columns = np.linspace(0, width - 1, min(width, 64)).round().astype(int)
@@ -398,7 +390,7 @@ def _find_lines(mask, thin):
 
 
 def _otsu_threshold(counts):
-    """Return the least light level, which minimises the variance within light and dark (Otsu, 1979).
+    """Return the lowest light level, chosen to minimise the variance within light and dark (Otsu, 1979).
 
     Args:
         counts: the number of pixels of each level.
@@ -425,9 +417,9 @@ def _frame(ink):
     crop = Image.fromarray(ink)
     scale = BOX / max(crop.size)
     width, height = (max(1, round(side * scale)) for side in crop.size)
-    # First averaging a large digit down to three times the size is four times as fast, with nearly the same result.
+    # With `reducing_gap`, Pillow averages a large digit first: four times as fast, with nearly the same result.
     digit = np.asarray(crop.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3))
-    # Thin strokes pale when reduced, but every digit of MNIST has full white in it.
+    # Reducing makes thin strokes pale, but every digit of MNIST contains full white.
     digit = digit.clip(0) * (255 / digit.max())
     top = _offset(digit.sum(axis=1))
     left = _offset(digit.sum(axis=0))

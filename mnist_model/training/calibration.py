@@ -6,15 +6,15 @@ Guo et al., On Calibration of Modern Neural Networks, 2017, https://arxiv.org/ab
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-LIMITS = (0.2, 5.0)  # of the temperature
+LIMITS = (0.2, 5.0)  # smallest and largest temperature
 
 
 def fit_temperature(*answers):
     """Return the temperature that minimises the negative log-likelihood of the labels.
 
     Args:
-        answers: for each kind of picture, a pair of probabilities, (N, 10), and labels, (N,) integers from 0 to 9. All
-            kinds have the same weight, whatever their number of pictures.
+        answers: for each kind of picture, a pair of probabilities, (N, 10), and labels, (N,) integers from 0 to 9.
+            All kinds have the same weight, regardless of how many pictures they have.
 
     Returns:
         The temperature; above 1 if the model is overconfident.

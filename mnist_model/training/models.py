@@ -1,6 +1,6 @@
-"""The networks by name, and the settings each is trained with.
+"""Networks by name, and the settings to train each with.
 
-Each takes (N, 28, 28, 1) grey levels from 0 to 255 and returns (N, 10) probabilities.
+Each network takes (N, 28, 28, 1) grey levels from 0 to 255 and returns (N, 10) probabilities.
 """
 
 import functools
@@ -15,7 +15,7 @@ from mnist_model.training.config import TrainConfig
 
 
 def _network(name, *hidden, classes=10):
-    """Return a network of `hidden` between the layers that all share: grey levels in, probabilities out."""
+    """Return a network of the `hidden` layers between the input and output layers that all networks share."""
     first = [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255)]
     # Probabilities stay in float32 under mixed precision.
     last = layers.Dense(classes, activation="softmax", dtype="float32")
@@ -25,7 +25,7 @@ def _network(name, *hidden, classes=10):
 def _convolution(filters, size, *, pool=1, padding="same"):
     """Return a convolution with batch normalisation and ReLU.
 
-    Pooling comes before both: normalisation with a positive scale does not change the maximum, and there is less to do.
+    Pooling comes before both, which is less work: normalisation with a positive scale does not change the maximum.
     """
     return [
         layers.Conv2D(filters, size, padding=padding, use_bias=False),
@@ -36,10 +36,10 @@ def _convolution(filters, size, *, pool=1, padding="same"):
 
 
 def sketch(dropout=0.4):
-    """The flagship: convolutions on three scales, averaged over the image (389k parameters).
+    """Build the flagship: convolutions at three scales, averaged over the image (389k parameters).
 
     Args:
-        dropout: rate before the last layer; half of it on the lowest scale.
+        dropout: rate before the last layer; half of it is used at the lowest scale.
     """
     return _network(
         "sketch",
@@ -78,9 +78,9 @@ SKETCH = TrainConfig(
 
 
 def digit_or_not():
-    """Ten digits and, last, whatever is none: (N, 28, 28, 1) grey levels -> (N, 11) probabilities (71k parameters).
+    """Build a network with an eleventh class, last, for everything that is not a digit (71k parameters).
 
-    It learns to tell the digits apart only because this helps it to tell them from the rest.
+    It returns (N, 11) probabilities. It learns to tell the digits apart only because this helps to detect the rest.
     """
     return _network(
         "digit-or-not",
@@ -111,19 +111,19 @@ DIGIT_OR_NOT = TrainConfig(
 
 
 def cnn(filters=16, conv_layers=6, dense_layers=0, neurons=64, dropout=0.2):
-    """Convolutions on three scales, averaged over the image (80k parameters with the defaults).
+    """Build convolutions at three scales, averaged over the image (80k parameters with the defaults).
 
-    Batch normalisation after each convolution, and a stem that pools early: on a CPU, a small convolutional
-    network spends most of its time in its first, full-size layers.
+    Batch normalisation follows each convolution. The stem pools early: on a CPU, a small convolutional network
+    spends most of its time in its first, full-size layers.
 
     Args:
-        filters: of the 5×5 stem; the 3×3 convolutions of the two scales below have two and four times as many.
-        conv_layers: the stem plus the layers of the two scales below, the upper one first; at least 1.
-        dense_layers: between the average and the last layer.
-        neurons: of each of those.
+        filters: filters of the 5×5 stem; the 3×3 convolutions at the next two scales have two and four times as many.
+        conv_layers: number of convolutions, at least 1: the stem, then half of the others at each of the next two
+            scales, and an odd one at the first of them.
+        dense_layers: number of dense layers between the average and the last layer.
+        neurons: units of each of those.
         dropout: rate before each dense layer, including the last.
     """
-
     hidden = [*_convolution(filters, 5), layers.MaxPooling2D()]
     lower = (conv_layers - 1) // 2
     for _ in range(conv_layers - 1 - lower):
@@ -137,7 +137,7 @@ def cnn(filters=16, conv_layers=6, dense_layers=0, neurons=64, dropout=0.2):
     return _network("cnn", *hidden)
 
 
-# Except for the epochs, these and the defaults above are what scripts.tune found; docs/tuning has the record.
+# scripts.tune found these settings, except the epochs, and the defaults above; the record is in docs/tuning.
 CNN = TrainConfig(
     model="cnn",
     epochs=10,
@@ -152,16 +152,16 @@ CNN = TrainConfig(
 
 
 def quick(stem=16, size=6, strides=2, pool=2, filters=(64,)):
-    """Train in seconds: nearly all layers work on a twentieth of the pixels, or less (12k parameters).
+    """Build a network that trains in seconds: nearly all layers see at most 1/20 of the pixels (12k parameters).
 
     Args:
         stem: filters of the first convolution.
-        size: of its kernel, in pixels.
-        strides: of this convolution, in pixels.
+        size: its kernel size, in pixels.
+        strides: its stride, in pixels.
         pool: size of the pooling after it.
-        filters: of each following 3×3 convolution; the middle one is pooled by 2.
+        filters: filters of each following 3×3 convolution; the middle one is pooled by 2.
     """
-    # No batch normalisation: on so many values it costs more time than it saves.
+    # No batch normalisation in the stem: on so many values it costs more time than it saves.
     hidden = [layers.Conv2D(stem, size, strides=strides), layers.MaxPooling2D(pool), layers.ReLU()]
     middle = len(filters) // 2
     for i, each in enumerate(filters):
@@ -169,8 +169,8 @@ def quick(stem=16, size=6, strides=2, pool=2, filters=(64,)):
     return _network("quick", *hidden, layers.Flatten())
 
 
-# Few steps, with a learning rate that rises and falls once, as in L. N. Smith and N. Topin, Super-Convergence, 2018,
-# https://arxiv.org/abs/1708.07120; and an optimizer with a short memory, which suits so few steps.
+# Few steps: the learning rate rises and falls once, as in L. N. Smith and N. Topin, Super-Convergence, 2018,
+# https://arxiv.org/abs/1708.07120, and the optimizer has a short memory.
 QUICK = TrainConfig(
     model="quick",
     epochs=2,
@@ -183,7 +183,7 @@ QUICK = TrainConfig(
 
 
 def cnn_classic():
-    """The textbook's convolutional network: two convolutions, each pooled, and one dense layer (35k parameters)."""
+    """Build the textbook network: two convolutions, each pooled, and one dense layer (35k parameters)."""
     return _network(
         "cnn-classic",
         layers.Conv2D(32, 3, activation="relu"),
@@ -199,7 +199,7 @@ CNN_CLASSIC = TrainConfig(model="cnn-classic", epochs=15, batch_size=128, loss="
 
 
 def mlp_512():
-    """One wide hidden layer."""
+    """Build a network with one wide hidden layer."""
     return _network("mlp-512", layers.Flatten(), layers.Dense(512, activation="relu"))
 
 
@@ -207,7 +207,7 @@ MLP_512 = TrainConfig(model="mlp-512", epochs=5, batch_size=128, optimizer="rmsp
 
 
 def mlp_128_128():
-    """Two hidden layers of the same width."""
+    """Build a network with two hidden layers of the same width."""
     dense = [layers.Dense(128, activation="relu") for _ in range(2)]
     return _network("mlp-128-128", layers.Flatten(), *dense)
 
@@ -216,7 +216,7 @@ MLP_128_128 = TrainConfig(model="mlp-128-128", epochs=15, validation_split=0.2)
 
 
 def mlp_128():
-    """One hidden layer: the smallest of the dense networks."""
+    """Build the smallest dense network, with one hidden layer."""
     return _network("mlp-128", layers.Flatten(), layers.Dense(128, activation="relu"))
 
 
@@ -224,12 +224,12 @@ MLP_128 = TrainConfig(model="mlp-128", epochs=5)
 
 
 def mlp_128_64():
-    """Two hidden layers, the second narrower."""
+    """Build a network with two hidden layers, the second narrower."""
     dense = [layers.Dense(128, activation="relu"), layers.Dense(64, activation="relu")]
     return _network("mlp-128-64", layers.Flatten(), *dense)
 
 
-MLP_128_64 = TrainConfig(model="mlp-128-64", epochs=5, batch_size=32, loss="categorical_crossentropy")
+MLP_128_64 = TrainConfig(model="mlp-128-64", epochs=5, loss="categorical_crossentropy")
 
 
 MODELS = {
@@ -254,7 +254,7 @@ def build_model(config):
         InputError: the network is unknown, or cannot be built with `config.network`.
     """
     if config.model not in MODELS:
-        raise InputError(f"Expected a model of {', '.join(MODELS)}. Received: {config.model}")
+        raise InputError(f"Expected model to be one of {', '.join(MODELS)}. Received: {config.model}")
     function = MODELS[config.model]
     known = inspect.signature(function).parameters
     for name in config.network:
@@ -266,13 +266,12 @@ def build_model(config):
         return function(**config.network)
     except (TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"Expected network settings to build {config.model} with. Received: {config.network}: {reason}"
-        ) from None
+        received = f"{config.network}: {reason}"
+        raise InputError(f"Expected network settings that build {config.model}. Received: {received}") from None
 
 
 def network_settings(config):
-    """Return all settings of a TrainConfig's network: those given, and the defaults of the others."""
+    """Return all settings of a TrainConfig's network: the given ones, and defaults for the rest."""
     parameters = inspect.signature(MODELS[config.model]).parameters
     return {name: parameter.default for name, parameter in parameters.items()} | config.network
 
@@ -295,10 +294,12 @@ def compile_model(model, config, steps_per_epoch):
         optimizers[config.optimizer](rate),
         config.loss,
         metrics=["accuracy"],
-        jit_compile=False,  # TensorFlow 2.21.0's XLA makes small networks 1.5 times slower on a CPU
-        steps_per_execution=16,  # a small network's step takes no longer than Python's overhead
+        # XLA in TensorFlow 2.21.0 makes small networks 1.5 times slower on a CPU. To drop this, compare epoch times.
+        jit_compile=False,
+        steps_per_execution=16,  # a step of a small network takes no longer than Python's overhead
     )
-    # Keras 3.15.1 would create the variables of both while it traces the first step, and trace it again.
+    # Otherwise Keras 3.15.1 creates the optimizer's and metrics' variables while tracing the first step, and traces it
+    # again. To drop this, check that test_a_step_is_traced_once passes without it.
     model.optimizer.build(model.trainable_variables)
     label = np.zeros((1, 10) if config.loss == "categorical_crossentropy" else 1)
     model.compute_metrics(None, label, np.zeros((1, 10)))

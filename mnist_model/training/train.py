@@ -20,11 +20,11 @@ from mnist_model.training.config import TrainConfig
 from mnist_model.training.models import build_model, compile_model, network_settings
 
 CHECKPOINT_FILE = "checkpoint.keras"  # the model with the optimizer's state, after the last complete epoch
-STATE_FILE = "state.json"  # the settings of the run and its history
+STATE_FILE = "state.json"  # the run's settings and history
 
-VALIDATION_COPIES = 8  # drawings of each pen digit of a validation writer
-PLAIN_ONES = 1000  # drawings of their 1s as plain strokes, for validation
-SMALL_PICTURES = 5  # the detector sees one in this many of MNIST's digits in a small picture as well
+VALIDATION_COPIES = 8  # drawings of each pen digit by a validation writer
+PLAIN_ONES = 1000  # drawings of their 1s as plain strokes
+SMALL_PICTURES = 5  # the detector also trains on one in this many MNIST digits as if from a small picture
 
 
 def train(config, images, labels, folder, *, pen_digits=(), resume=False):
@@ -38,7 +38,7 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
         images: (N, 28, 28) uint8, MNIST's training images; split here into training and validation.
         labels: (N,) integers from 0 to 9.
         folder: the model folder to create.
-        pen_digits: the PenDigits of `strokes.load`, if `config` has ink or negatives; split here by writer.
+        pen_digits: the PenDigits of `strokes.load`, needed if `config` has ink or negatives; split here by writer.
         resume: continue after the last complete epoch of an earlier call with the same `config`.
 
     Returns:
@@ -46,7 +46,7 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
 
     Raises:
         InputError: `folder` exists; there is an unfinished run and `resume` is false, or none and `resume` is true;
-            the run began with other settings; or pen digits are needed and not given.
+            the run began with other settings; or pen digits are needed but not given.
     """
     folder = Path(folder)
     model_folder.refuse_existing(folder)
@@ -57,7 +57,7 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
             raise InputError(f"Expected the settings the run began with, {begun_with}. Received: {config}")
     elif run.exists():
         raise InputError(
-            f"Expected --resume, another name, or {run} removed, as that run is unfinished. Received: {folder.name}"
+            f"Expected --resume, another name, or the unfinished run {run} to be deleted. Received: {folder.name}"
         )
 
     # Recorded now, as the checkout may change during a long run.
@@ -68,7 +68,7 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
     temperature = calibration.fit_temperature(*answers)
     calibration.apply_temperature(model, temperature)
     record = {
-        # All settings of the network, as their defaults may change.
+        # Include the network's defaults, as they may change.
         "config": dataclasses.asdict(config) | {"network": network_settings(config)},
         "parameters": model.count_params(),
         "data": {
@@ -99,18 +99,18 @@ def train(config, images, labels, folder, *, pen_digits=(), resume=False):
 
 
 def retrain_detector(folder, new, images, labels, pen_digits):
-    """Copy a model folder, with the same network and a newly trained detector.
+    """Copy a model folder and train a new detector for the copy.
 
     Args:
-        folder: the model folder of a run with negatives, whose settings are used.
+        folder: a model folder of a run with negatives, whose settings are used.
         new: the model folder to create.
-        images: see `train`, also for labels and pen_digits.
+        images, labels, pen_digits: see `train`.
 
     Returns:
         The record written to `training.json`, a dict; its "detector" has its own provenance.
 
     Raises:
-        InputError: `new` exists, or `folder` is no model folder of a run with negatives.
+        InputError: `new` exists, or `folder` is not a model folder of a run with negatives.
     """
     model_folder.refuse_existing(Path(new))
     names = (model_folder.KERAS_FILE, model_folder.LITERT_FILE, model_folder.CURVES_FILE, model_folder.TRAINING_FILE)
@@ -137,11 +137,11 @@ def _data(config, images, labels, pen_digits):
     """Return the training and validation data of a TrainConfig.
 
     Returns:
-        MNIST's images and labels for training; the images and labels of drawings for training, or None; and a dict of
-        the images and labels for validation by kind.
+        Images and labels of MNIST for training; images and labels of drawings for training, or None; and a dict from
+        each kind of validation data to its images and labels.
     """
     if (config.ink or config.negatives) and not pen_digits:
-        raise InputError("Expected pen digits to make drawings of. Received: none")
+        raise InputError("Expected pen digits for ink or negatives. Received: none")
     training, validation = mnist.split_indices(labels, config.validation_split)
     validations = {"mnist": (images[validation], labels[validation])}
     drawings = None
@@ -153,7 +153,7 @@ def _data(config, images, labels, pen_digits):
 
 
 def draw_ink(config, pen_digits):
-    """Draw the training writers' PenDigits as a TrainConfig says, and return images and labels."""
+    """Draw the training writers' PenDigits with the settings of a TrainConfig, and return images and labels."""
     ones = [digit for digit in pen_digits if digit.label == 1]
     sevens = [strokes.uncrossed(digit) for digit in pen_digits if digit.label == 7 and len(digit.strokes) > 1]
     digits = pen_digits + ones * (config.ink_ones - 1) + sevens * config.ink_sevens
@@ -161,12 +161,12 @@ def draw_ink(config, pen_digits):
 
 
 def _add_detector(folder, config, digits, drawings, pen_digits, validations):
-    """Train a detector, write it and its threshold to the folder, and return its part of the record."""
+    """Train a detector, write it and its threshold to the folder, and return its record."""
     training, validation, _ = strokes.split(pen_digits)
     others = negatives.varied_drawings(negatives.TRAINING_KINDS, training, config.negatives, seed=(config.seed, 1))
-    # All 1s of the pen writers have a flag or a foot, so plain 1s would be refused as lines.
+    # The pen writers' 1s all have a flag or a foot, so without plain 1s these would be refused as lines.
     plain = _plain_ones(training, config.negatives, seed=(config.seed, 2))
-    # And all digits are sharp, so digits of few pixels, as in a thumbnail or an old scan, would be refused too.
+    # All these digits are sharp, so without small pictures a thumbnail or an old scan would be refused.
     small = [part[::SMALL_PICTURES] for part in digits]
     small[0] = mnist.in_small_pictures(small[0], seed=(config.seed, 3))
     digits = [np.concatenate(parts) for parts in zip(digits, plain, small, strict=True)]
@@ -196,12 +196,12 @@ def _plain_ones(pen_digits, count, *, seed):
 
 
 def predict(model, images):
-    """Return a Keras model's answers for (N, 28, 28) uint8 images."""
+    """Return a Keras model's output for (N, 28, 28) uint8 images."""
     return model.predict(images[..., np.newaxis], batch_size=1000, verbose=0)
 
 
 def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbose="auto"):
-    """Train a model on the training part of the images, and validate it on the rest after each epoch.
+    """Train a model on part of the images, and validate it on the rest after each epoch.
 
     Args:
         config: a TrainConfig.
@@ -213,8 +213,8 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
         verbose: see `keras.Model.fit`; 0 for no bar.
 
     Returns:
-        The model, in float32 and not compiled, and a list with a dict for each epoch: loss and accuracy in training
-        and validation, and seconds.
+        The model, in float32 and not compiled, and a list with a dict for each epoch: training and validation loss
+        and accuracy, and seconds.
     """
     training, validation = mnist.split_indices(labels, config.validation_split)
     if config.loss == "categorical_crossentropy":
@@ -235,20 +235,19 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
     own = [_Epochs(config.seed, batches, history)]
     if run:
         own.append(_KeepRun(run, config, history))
-    batches.epoch = len(history)  # Keras reads a batch before the first epoch begins
-    others = AugmentedBatches(
-        images[validation], labels[validation], batch_size=1000, seed=config.seed
-    )  # not augmented
+    # Keras 3.15.1 reads a batch before the first epoch begins. To drop this, check that a resumed run stays the same.
+    batches.epoch = len(history)
+    unvaried = AugmentedBatches(images[validation], labels[validation], batch_size=1000, seed=config.seed)
     model.fit(
         batches.dataset(),
         shuffle=False,  # the batches are shuffled already
-        validation_data=others.dataset(),
+        validation_data=unvaried.dataset(),
         initial_epoch=len(history),
         epochs=config.epochs,
         callbacks=[*own, *callbacks],
         verbose=verbose,
     )
-    # A new network: the compiled one would save the optimizer's state, and may not be float32.
+    # Return a new network: the compiled one would save the optimizer's state, and may not be float32.
     trained = build_model(config)
     trained.set_weights(model.get_weights())
     return trained, history
@@ -256,7 +255,7 @@ def fit(config, images, labels, *, drawings=None, run=None, callbacks=(), verbos
 
 @contextlib.contextmanager
 def _precision(config):
-    """Set Keras's precision to that of `config` within the block."""
+    """Use the precision of `config` in Keras within the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.precision)
     try:
@@ -279,7 +278,7 @@ def resumed_config(folder):
 
 
 class _Epochs(keras.callbacks.Callback):
-    """Seed each epoch from (seed, epoch), and append its figures to the history."""
+    """Seed each epoch from (seed, epoch), and append its metrics to the history."""
 
     def __init__(self, seed, batches, history):
         super().__init__()
@@ -287,7 +286,8 @@ class _Epochs(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.epoch = epoch
-        # Keras 3.15.1 does not save the state of a dropout layer's seed, so it is set from the seed and the epoch too.
+        # Keras 3.15.1 does not save the state of dropout's seed generators, so derive it from the seed and the epoch.
+        # To drop this, check that a run with dropout that is killed and resumed stays the same.
         rng = np.random.default_rng((self.seed, epoch))
         for variable in self.model.variables:
             if variable.name == "seed_generator_state":
@@ -312,7 +312,7 @@ class _KeepRun(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs):
         self._write_state()
-        # The checkpoint is written last: until then the history's last epoch does not count.
+        # Write the checkpoint last: until then the history's last epoch does not count.
         beside = self.run / f"partial.{CHECKPOINT_FILE}"
         self.model.save(beside)
         os.replace(beside, self.run / CHECKPOINT_FILE)

@@ -1,4 +1,4 @@
-"""Search for settings of `cnn` with an Optuna study, in which each trial is a short training run.
+"""Search for settings of `cnn` with an Optuna study whose trials are short training runs.
 
 A study is stored in an SQLite file or a PostgreSQL database. Any number of workers can run its trials. Each worker
 sends heartbeats; if they stop, its trial is marked as failed and repeated.
@@ -30,13 +30,13 @@ from mnist_model.training.config import OPTIMIZERS, TrainConfig
 from mnist_model.training.models import build_model
 from mnist_model.training.train import fit
 
-DATABASE_FILE = "study.db"  # the study itself, unless another storage is named
+DATABASE_FILE = "study.db"  # the study itself, unless another storage is given
 STUDY_FILE = "study.json"  # its settings, its trials, and the best of them as a TrainConfig
 HISTORY_FILE = "history.png"
 IMPORTANCES_FILE = "importances.png"
 COORDINATES_FILE = "parallel_coordinates.png"
 
-# The settings of the first trial, chosen by hand, for the others to beat.
+# The settings of the first trial, chosen by hand as a baseline.
 UNTUNED = {
     "optimizer": "adam",
     "learning_rate": 4e-3,
@@ -51,7 +51,7 @@ UNTUNED = {
 
 
 def suggest_config(trial, epochs):
-    """Return the TrainConfig for an Optuna trial. This defines the search space.
+    """Return the TrainConfig of an Optuna trial. This defines the search space.
 
     One strength sets the four limits of the augmentation, which saves three dimensions.
     """
@@ -79,18 +79,18 @@ def suggest_config(trial, epochs):
 
 
 def study_settings(images, *, epochs, max_parameters):
-    """Return what all trials of a study share: the images, the epochs of each, the greatest number of parameters."""
+    """Return the settings that all trials of a study share, a dict."""
     return {"images_md5": mnist.images_md5(images), "epochs": epochs, "max_parameters": max_parameters}
 
 
 def open_study(storage, name, settings, *, grace=60):
-    """Open a study, or create it if there is none of this name.
+    """Open a study, or create it if it does not exist.
 
     Args:
-        storage: an SQLAlchemy address, as `sqlite:///study.db` or `postgresql+psycopg://USER@HOST/DATABASE`.
-        name: of the study.
-        settings: what all its trials share, a dict from `study_settings`.
-        grace: seconds after which a worker without a heartbeat counts as dead.
+        storage: an SQLAlchemy URL such as `sqlite:///study.db` or `postgresql+psycopg://USER@HOST/DATABASE`.
+        name: the study's name.
+        settings: a dict from `study_settings`.
+        grace: seconds without a heartbeat after which a worker counts as dead.
 
     Returns:
         An optuna.Study whose `user_attrs` hold `settings`.
@@ -98,12 +98,12 @@ def open_study(storage, name, settings, *, grace=60):
     Raises:
         InputError: the storage cannot be used, or the study has other settings.
     """
-    # After five trials, each is compared with the median of the others from its third epoch on.
+    # After five trials, compare each with the median of the others from its third epoch on.
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
     with _storage_errors(storage), _experiments_expected():
         try:
             opened = _open_storage(storage, grace)
-        # The port is no number, no driver is installed, or another version of Optuna made the storage.
+        # The port is not a number, no driver is installed, or another version of Optuna made the storage.
         except (ValueError, ImportError, RuntimeError) as error:
             raise sqlalchemy.exc.ArgumentError(str(error)) from None
         # Sample settings jointly, as a good rate depends on the optimizer. Count a running trial of another worker as
@@ -117,7 +117,7 @@ def open_study(storage, name, settings, *, grace=60):
             study = optuna.load_study(**options)
         for key, value in settings.items():
             begun_with = study.user_attrs.get(key)
-            if begun_with is None:  # new, or just being created by another worker
+            if begun_with is None:  # new, or still being created by another worker
                 study.set_user_attr(key, value)
             elif begun_with != value:
                 raise InputError(f"Expected {key} to be {begun_with}, as the study {name} began. Received: {value}")
@@ -154,12 +154,15 @@ def _storage_errors(storage):
         cause = error.__cause__ or error
         reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
         shown = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", storage)
-        raise InputError(f"Expected a storage that can be used. Received: {shown}: {reason}") from None
+        raise InputError(f"Expected a usable storage. Received: {shown}: {reason}") from None
 
 
 @contextlib.contextmanager
 def _experiments_expected():
-    """Silence Optuna 5.0.0's warning that heartbeats and parallel sampling are experimental."""
+    """Silence Optuna 5.0.0's warning that heartbeats and parallel sampling are experimental.
+
+    To drop this, check that a study prints no ExperimentalWarning without it.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
@@ -168,8 +171,8 @@ def _experiments_expected():
 def run_study(study, images, labels, trials):
     """Run trials until the study has `trials` finished ones, complete or pruned, by any worker.
 
-    Networks that are too large are neither trained nor counted. The function returns when all trials are finished, also
-    those of other workers. Ctrl-C queues the current trial, to be repeated when the study is resumed.
+    Networks that are too large are neither trained nor counted. The function returns when all trials are finished,
+    including those of other workers. Ctrl-C queues the current trial again for when the study is resumed.
 
     Args:
         study: from `open_study`.
@@ -177,13 +180,12 @@ def run_study(study, images, labels, trials):
         labels: (N,) integers from 0 to 9.
         trials: the number of finished trials to reach.
     """
-    logging.getLogger("tensorflow").setLevel(
-        logging.ERROR
-    )  # TensorFlow 2.21.0 warns that each trial's network is traced again
+    # TensorFlow 2.21.0 warns that each trial's network is traced again. To drop this, run a study and read its log.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _storage_errors(f"the study {study.study_name}"), _experiments_expected(), _Bar(study, trials) as bar:
 
         def objective(trial):
-            # Two workers may each have started the last trial: the later one withdraws.
+            # Two workers may both have started the last trial. The later one withdraws.
             if sum(other.number < trial.number for other in _counted(study)) >= trials:
                 trial.set_user_attr("withdrawn", True)
                 raise _Withdrawn
@@ -194,7 +196,7 @@ def run_study(study, images, labels, trials):
             trial.set_user_attr("parameters", parameters)
             if parameters > study.user_attrs["max_parameters"]:
                 trial.set_user_attr("too_large", True)
-                raise optuna.TrialPruned  # not a failure, which would teach the study nothing
+                raise optuna.TrialPruned  # not a failure, from which the sampler learns nothing
             try:
                 _, history = fit(config, images, labels, callbacks=[_Report(trial, bar)], verbose=0)
             except KeyboardInterrupt:
@@ -210,7 +212,8 @@ def run_study(study, images, labels, trials):
                 try:
                     study.optimize(objective, n_trials=1, catch=_Withdrawn)
                 except (optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
-                    # This worker was silent for too long, and its trial was given to another.
+                    # This worker was silent for too long, and another repeats its trial. Optuna 5.0.0 says so with a
+                    # plain ValueError. To drop the check of its text, see whether Optuna raises an error of its own.
                     if isinstance(error, ValueError) and str(error) != "Cannot tell a FAIL trial.":
                         raise
             elif all(trial.state.is_finished() for trial in counted):
@@ -221,7 +224,7 @@ def run_study(study, images, labels, trials):
 
 
 def _counted(study):
-    """Return the trials that are finished, running or queued, without those that failed or were too large."""
+    """Return the trials that are finished, running or queued, except failed and too large ones."""
     trials = study.get_trials(deepcopy=False)
     return [trial for trial in trials if trial.state != TrialState.FAIL and not trial.user_attrs.get("too_large")]
 
@@ -277,7 +280,7 @@ def write_study(study, folder):
     """Write the results of a study to `study.json` and pictures in a folder, and return the record.
 
     Raises:
-        InputError: no trial is complete.
+        InputError: the study has no complete trial.
     """
     trials = study.get_trials(deepcopy=False)
     if not any(trial.state == TrialState.COMPLETE for trial in trials):
@@ -305,7 +308,7 @@ def _importances(study):
     if len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])) < 2:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # they are inaccurate for few trials
+        warnings.simplefilter("ignore", UserWarning)  # Optuna 5.0.0 warns that few trials make them inaccurate
         importances = optuna.importance.get_param_importances(study)
     return {name: round(float(share), 6) for name, share in importances.items()}
 
@@ -324,10 +327,10 @@ def _trial_record(trial):
 
 
 def best_config(folder):
-    """Return the TrainConfig of the best trial of the study whose results are in `folder`."""
+    """Return the TrainConfig of the best trial of the study in `folder`."""
     path = Path(folder) / STUDY_FILE
     if not path.is_file():
-        raise InputError(f"Expected the folder of a study that has ended, with {STUDY_FILE}. Received: {folder}")
+        raise InputError(f"Expected the folder of a finished study, with {STUDY_FILE}. Received: {folder}")
     try:
         return TrainConfig(**model_folder.read_json(path)["config"])
     except (KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""What each part of the flagship's recipe is worth."""
+"""The ablation of the flagship's recipe."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Speed beside what it is compared with, in a short form with room for noise, and the script that measures it all."""
+"""Short speed comparisons, with room for noise, and the script that measures them all."""
 
 import json
 import statistics
@@ -36,7 +36,7 @@ def test_the_page_starts_almost_as_fast_and_small_as_an_echo():
 
 
 def test_a_stroke_is_answered_almost_as_fast_as_by_an_echo():
-    # In a process of its own: Playwright would not have another of itself beside the one of the browser's fixture.
+    # In a process of its own: Playwright 1.65.2 cannot run twice in one, and the browser fixture already runs it.
     program = "import json; from benchmarks import benchmark; print(json.dumps(benchmark.stroke(3)))"
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     assert ratio(json.loads(result.stdout), "ms", "page", "echo") < 1.4

@@ -26,7 +26,7 @@ UNIPEN = """.SEGMENT DIGIT 0 ? "7"
 
 
 def compressed(text):
-    """Return a text of under 250 characters as compress(1) writes it: its codes are the characters, of nine bits."""
+    """Compress a text of under 250 characters as compress(1) does: each character is a code of nine bits."""
     bits = "".join(f"{ord(character):09b}"[::-1] for character in text)
     bits += "0" * (-len(bits) % 8)
     return b"\x1f\x9d\x90" + bytes(int(bits[i : i + 8][::-1], 2) for i in range(0, len(bits), 8))
@@ -87,7 +87,7 @@ def test_without_a_file_it_is_fetched_and_unpacked(tmp_path, monkeypatch):
 
 
 def box(canvas):
-    """Return left, top, right and bottom of the ink on a canvas, dark on light."""
+    """Return the left, top, right and bottom of dark ink on a light canvas."""
     rows, columns = np.flatnonzero((canvas < 128).any(axis=1)), np.flatnonzero((canvas < 128).any(axis=0))
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
 
@@ -105,7 +105,7 @@ def test_a_drawing_lies_where_asked_turned_as_asked_on_the_paper_asked_for():
     left, top, right, bottom = box(strokes.draw([np.array([(0, 0), (0, -50)])], brush=4, turn=15))
     assert (right - left) / (bottom - top) == pytest.approx(np.tan(np.deg2rad(15)), abs=0.05)
     ends = strokes.draw([np.array([(0, 0), (0, -50)])], brush=4, turn=15)[top + 2]
-    assert np.argmin(ends) > 140  # what was up leans to the right: clockwise
+    assert np.argmin(ends) > 140  # the top leans to the right: clockwise
     dark, light = strokes.draw(strokes_of(3)), strokes.draw(strokes_of(3), light_on_dark=True)
     assert np.array_equal(dark, 255 - light)
     assert dark[0, 0] == 255

@@ -46,7 +46,7 @@ def test_every_condition_is_measured_with_every_system(record):
         shares = [share for conditions in drawn_conditions for share in conditions.values()]
         assert all(0 <= share <= 1 for share in shares)
         ordinary = system["ordinary"]["accuracy"]
-        # It is in each of the five groups, and counts once.
+        # The ordinary way is in each of the five groups, but counts once.
         assert system["all"]["accuracy"] == pytest.approx((sum(shares) - 4 * ordinary) / 18, abs=1e-5)
         assert 0 <= system["ordinary"]["expected_calibration_error"] <= 1
 

@@ -1,4 +1,4 @@
-"""The figures against cases worked out by hand."""
+"""The metrics, checked against values worked out by hand."""
 
 import math
 import shutil
@@ -15,7 +15,7 @@ from tests.conftest import data_file
 
 
 def probabilities(answers, confidences, runners_up=None):
-    """Return rows whose largest is at each answer, and the rest at the runner-up (default: the digit after it)."""
+    """Return a row per answer: its confidence at the answer, the rest at the runner-up (default: the next digit)."""
     rows = np.zeros((len(answers), 10), np.float32)
     runners_up = [(answer + 1) % 10 for answer in answers] if runners_up is None else runners_up
     for row, answer, confidence, runner_up in zip(rows, answers, confidences, runners_up, strict=True):
@@ -29,15 +29,15 @@ def test_precision_recall_and_f1_of_six_digits():
     figures = metrics.measure(probabilities(answers, [0.9] * 6), labels)
     intervals = [each.pop("recall_interval") for each in figures["classes"]]
     zero, one, two, *others = figures["classes"]
-    # Of three 0s two were read as such, and nothing else was.
+    # Two of the three 0s were read as 0, and no other digit was.
     assert zero == {"digit": 0, "precision": 1.0, "recall": 0.666667, "f1": 0.8, "images": 3}
-    # Of two 1s one was; so was a 0.
+    # One of the two 1s was read as 1, and so was a 0.
     assert one == {"digit": 1, "precision": 0.5, "recall": 0.5, "f1": 0.5, "images": 2}
-    # The only 2 was; so was a 1.
+    # The only 2 was read as 2, and so was a 1.
     assert two == {"digit": 2, "precision": 0.5, "recall": 1.0, "f1": 0.666667, "images": 1}
     assert all(each["precision"] == each["recall"] == each["f1"] == each["images"] == 0 for each in others)
     assert figures["macro"] == {"precision": 0.2, "recall": 0.216667, "f1": 0.196667}
-    # Wilson's of 2 in 3, 1 in 2 and 1 in 1, from his formula; of nothing, nothing is known.
+    # Wilson's intervals of 2 in 3, 1 in 2 and 1 in 1, from his formula. Without images, it is [0, 1].
     assert np.array(intervals[:4]) == pytest.approx(
         np.array([[0.2077, 0.9385], [0.0945, 0.9055], [0.2065, 1], [0, 1]]), abs=1e-4
     )
@@ -57,7 +57,7 @@ def test_the_interval_is_wilsons():
 
 def test_calibration_of_four_digits():
     labels = np.array([5, 5, 5, 5])
-    # 0.9 twice, of which one is right; 0.57, right; 0.35, wrong.
+    # 0.9 twice, once right and once wrong; 0.57, right; 0.35, wrong.
     rows = probabilities([5, 3, 5, 3], [0.9, 0.9, 0.57, 0.9], [4, 4, 4, 4])
     rows[3] = [0, 0, 0, 0.35, 0.3, 0.2, 0.15, 0, 0, 0]
     figures = metrics.measure(rows, labels)
@@ -86,7 +86,7 @@ def test_likelihood_and_the_first_two():
 def test_mcnemar_counts_what_one_alone_has_right():
     first = np.array([True] * 10 + [True] + [False] * 5 + [False] * 4)
     second = np.array([True] * 10 + [False] + [True] * 5 + [False] * 4)
-    # Of six, one or none on the same side by chance, either way: 2 (1 + 6) / 2**6.
+    # The chance that at most one of six falls on one side, for either side: 2 (1 + 6) / 2**6.
     assert metrics.mcnemar(first, second) == (1, 5, pytest.approx(14 / 64))
     assert metrics.mcnemar(first, first) == (0, 0, 1.0)
 

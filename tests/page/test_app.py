@@ -43,7 +43,7 @@ def test_a_small_digit_in_a_corner_gets_the_answer_it_gets_in_the_middle(visitor
 def test_two_quick_strokes_end_in_the_answer_for_both(visitor):
     visitor.draw(place(strokes_of(4), height=60, left=30, top=20))
     expect(visitor.digit).to_have_text("4", timeout=15000)
-    visitor.page.wait_for_timeout(1500)  # an answer for the first stroke alone would come late
+    visitor.page.wait_for_timeout(1500)  # an answer for the first stroke alone would arrive late
     assert visitor.digit.inner_text() == "4"
 
 
@@ -116,7 +116,7 @@ def test_nothing_sticks_out_at_any_width(open_page, width, scheme):
 @pytest.mark.slow
 @pytest.mark.parametrize("touch", [False, True], ids=["mouse", "touch"])
 def test_strokes_of_pen_writers_are_read(open_page, touch):
-    """The first four digits of each class that held-out writers drew, half with the mouse and half with a finger."""
+    """Draw the first four digits of each class by held-out writers, half with the mouse and half with a finger."""
     digits = strokes.split(strokes.load(data_file("PENDIGITS")))[2]
     chosen = [[each.strokes for each in digits if each.label == digit][touch::2][:2] for digit in range(10)]
     visitor = open_page(touch=touch)
@@ -165,7 +165,7 @@ def client(page_url):
 
 
 def label_of(result):
-    """Check the form of gr.Label's value, and return the label."""
+    """Check that the first output is a value of gr.Label, and return its label."""
     confidences = result[0]["confidences"]
     assert [row["label"] for row in confidences] == list("0123456789")
     assert sum(row["confidence"] for row in confidences) == pytest.approx(1, abs=1e-5)
@@ -210,14 +210,14 @@ def test_a_transparent_picture_is_read_on_paper(client, tmp_path):
 
 
 def config_of(url):
-    """Return what the page is made of, and so what it says before anyone has drawn."""
+    """Return the config of the page, which includes the texts shown before anyone has drawn."""
     with urllib.request.urlopen(f"{url}/config") as config:
         return config.read().decode()
 
 
 def test_the_environment_names_another_model_folder(small_model):
     with serving(["app.py"], {"MODEL_ID": str(small_model)}) as (_, url):
-        assert f"the model in {small_model}. It is not evaluated yet" in config_of(url)
+        assert f"the model in {small_model}. It has not been evaluated yet" in config_of(url)
 
 
 def start_page(**environment):
@@ -251,7 +251,7 @@ def test_a_model_of_the_hub_is_served_and_the_page_says_which(published, open_pa
 
 def test_without_the_hub_the_page_serves_the_bundled_model_and_says_so(capfd):
     with serving(["app.py"], {"MODEL_ID": "me/digits"}) as (_, url):
-        assert "the bundled model, as me/digits could not be had from the Hub" in config_of(url)
+        assert "the bundled model, because me/digits could not be downloaded" in config_of(url)
     assert "warning: Expected to download me/digits. Received: " in capfd.readouterr().err
 
 

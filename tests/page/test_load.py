@@ -1,4 +1,4 @@
-"""Many visitors at once, some of whom send nonsense, are slow, or go away in the middle."""
+"""Many visitors at once, some of whom send nonsense, are slow, or leave in the middle."""
 
 import json
 import threading
@@ -34,7 +34,7 @@ def test_a_page_that_is_started_again_under_load_comes_back():
                     value = upload(session, f"http://127.0.0.1:{port}", *PICTURES[0])
                     well, answer = ask(session, f"http://127.0.0.1:{port}", "predict_image", value)
                     answered.append(well and json.loads(answer)[0]["label"])
-                except (httpx.TransportError, ValueError, KeyError):  # it is away, or on its way
+                except (httpx.TransportError, ValueError, KeyError):  # the page is down or starting
                     time.sleep(0.1)
 
     askers = [threading.Thread(target=keep_asking) for _ in range(8)]

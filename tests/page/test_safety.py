@@ -1,4 +1,4 @@
-"""What the page must not do, whatever it is asked."""
+"""What the page must not do, whatever a client sends."""
 
 import http.server
 import json
@@ -19,12 +19,12 @@ from mnist_model.errors import InputError
 from mnist_model.evaluation import metrics
 from tests.bad_pictures import encoded
 
-MAX_WAITING, MAX_DRAWING = 256, 1_000_000  # as app.py has them
+MAX_WAITING, MAX_DRAWING = 256, 1_000_000  # as in app.py
 
 
 @pytest.fixture
 def inside():
-    """The address of a picture on a server that visitors cannot reach, and the list of what it is asked for."""
+    """The URL of a picture on a server that visitors cannot reach, and the list of paths requested from it."""
     asked = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -50,7 +50,7 @@ def session():
 
 
 def value_of(api_name, path):
-    """Return what names a file, as the pad or the picture has it."""
+    """Return the value of the pad or the picture that names a file."""
     file = {"path": str(path), "url": str(path), "meta": {"_type": "gradio.FileData"}}
     return file if api_name == "predict_image" else {"background": None, "layers": [], "composite": file}
 
@@ -59,7 +59,7 @@ def value_of(api_name, path):
 def test_no_picture_is_fetched_from_an_address(session, page_url, inside, api_name):
     address, asked = inside
     _, answer = ask(session, page_url, api_name, value_of(api_name, address))
-    assert "Expected an uploaded picture. Received: an address" in answer
+    assert "Expected an uploaded picture. Received: a URL" in answer
     assert asked == []
 
 
@@ -75,7 +75,7 @@ def test_no_file_is_read_that_was_not_uploaded(session, page_url, api_name, path
     assert "Traceback" not in answer
 
 
-def test_a_picture_that_is_written_out_is_refused_and_not_taken_for_none(session, page_url):
+def test_a_data_url_is_refused_and_not_taken_for_no_picture(session, page_url):
     _, answer = ask(session, page_url, "predict_image", {"url": "data:image/png;base64,iVBORw0KGgo="})
     assert "Expected an uploaded picture. Received: something else" in answer
 

@@ -1,4 +1,4 @@
-"""What would be published, of the bundled model."""
+"""The files that would be published for the bundled model."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Publishing on a Hub on loopback, with the Hub's own client."""
+"""Publishing to a Hub on loopback, with the Hub's own client."""
 
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
@@ -11,7 +11,7 @@ from tests.conftest import digit
 
 @pytest.fixture
 def mine(monkeypatch):
-    """The token of me."""
+    """Set the token of the user `me`."""
     monkeypatch.setenv("HF_TOKEN", "hf_me")
 
 
@@ -21,7 +21,7 @@ def files_of(loopback, revision="main", repo_id="me/digits", kind="models"):
 
 
 def commits(loopback, repo_id="me/digits"):
-    """The number of commits after the one that the Hub makes with the repo."""
+    """Return the number of commits after the one that creates the repo."""
     return int(loopback.repo("models", repo_id).git("rev-list", "--count", "main")) - 1
 
 
@@ -43,7 +43,7 @@ def test_publishing_again_changes_nothing(loopback, mine, prepared):
     assert not [line for line in loopback.requests if "commit" in line or "lfs" in line]
 
 
-def test_what_is_not_in_the_folder_goes(loopback, mine, prepared):
+def test_files_that_are_not_in_the_folder_are_deleted(loopback, mine, prepared):
     hub.publish(prepared, "me/digits")
     HfApi().create_commit("me/digits", [CommitOperationAdd("old.txt", b"old")], commit_message="Add")
     assert hub.publish(prepared, "me/digits").changed
@@ -106,7 +106,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize(("step", "status"), [*((step, 503) for step in STEPS), ("POST .*/commit", 429)])
-def test_a_bad_moment_of_the_hub_passes_while_publishing(loopback, mine, prepared, step, status, no_waiting):
+def test_publishing_survives_an_overloaded_hub(loopback, mine, prepared, step, status, no_waiting):
     loopback.fail(step, times=2, status=status, headers={"Retry-After": "0"})
     published = hub.publish(prepared, "me/digits", tag="v1.0")
     assert published.sha == loopback.repo("models", "me/digits").sha("v1.0")
@@ -131,5 +131,5 @@ def test_a_line_that_is_cut_leaves_the_old_revision_whole_and_running_again_fini
 
 @pytest.fixture
 def no_waiting(monkeypatch):
-    """The Hub's client waits for seconds, and more each time, before it asks again."""
+    """Skip the Hub client's waits of several seconds before each retry."""
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)

@@ -1,4 +1,4 @@
-"""What goes up as a Space, and how it is deployed."""
+"""The files of a Space, and its deployment."""
 
 import re
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_a_dry_run_writes_what_would_go_up(loopback, published, tmp_path, capsys
 def test_a_space_that_does_not_start_is_an_error(loopback, published, monkeypatch):
     monkeypatch.setattr("tests.hub.STAGES", ("BUILDING", "BUILD_ERROR"))
     with pytest.raises(
-        InputError, match=f"Expected a Space that runs. Received: BUILD_ERROR; .*{loopback.url}/spaces/me/page"
+        InputError, match=f"Expected a running Space. Received: BUILD_ERROR; .*{loopback.url}/spaces/me/page"
     ):
         deploy_space.main(DEPLOY)
 

@@ -1,4 +1,4 @@
-"""Whatever is sent in place of a picture: it is read, or refused in one line, soon and with little memory."""
+"""Anything sent as a picture is read, or refused in one line, quickly and with little memory."""
 
 import io
 import os
@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
 
 
 class Cost:
-    """What a process takes within the block: seconds of a processor, and MB besides what it had when that began."""
+    """The processor seconds that a process uses within the block, and the most MB by which its memory grows."""
 
     def __init__(self, process="self"):
         self._process, self._folder = process, Path(f"/proc/{process}")
@@ -46,7 +46,7 @@ class Cost:
         return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
     def __enter__(self):
-        (self._folder / "clear_refs").write_text("5")  # the peak is from now on
+        (self._folder / "clear_refs").write_text("5")  # reset the peak
         self._before, self._begin = megabytes(self._process), self._processor()
         return self
 
@@ -77,7 +77,7 @@ def test_the_page_reads_it_or_says_in_one_line_why_not(folder):
                 return "error", str(error)
             return bars["label"] or "blank", None
 
-        ask("1-bit.png")  # Gradio's first answer costs more: it imports matplotlib, where that is installed
+        ask("1-bit.png")  # Gradio 6.31.0's first answer costs more: it imports matplotlib, if installed
         for name, (_, expected) in CASES.items():
             with Cost(process.pid) as cost:
                 answer, error = ask(name)
@@ -88,7 +88,7 @@ def test_the_page_reads_it_or_says_in_one_line_why_not(folder):
 
 
 def read(classifier, picture):
-    """Return what a picture is read as, or "error", and the words of the error."""
+    """Return the digit or status of a picture and None, or "error" and the message."""
     try:
         prediction = classifier.predict(picture)
     except PictureError as error:

@@ -55,7 +55,7 @@ def test_a_plain_stroke_is_a_1(classifier, size, turn):
 
 
 def test_digits_with_eight_pixels_a_side_are_read(classifier):
-    # Real ones, of 13 writers: the test set of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak).
+    # Real digits by 13 writers: the test set of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak).
     images, labels = load_digits(return_X_y=True)
     predictions = classifier.predict_batch(list((images.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)))
     read = [prediction.digit == label for prediction, label in zip(predictions, labels, strict=True)]
@@ -130,7 +130,7 @@ def test_a_folder_without_metrics_serves_too(small_model):
 
 
 def test_what_is_no_model_is_refused(tmp_path):
-    with pytest.raises(InputError, match="Received: .*nowhere, which is no folder"):
+    with pytest.raises(InputError, match="Received: .*nowhere, which is not a folder"):
         DigitClassifier.from_pretrained(tmp_path / "nowhere")
     with pytest.raises(InputError, match="Expected a model folder with model.tflite"):
         DigitClassifier.from_pretrained(tmp_path)

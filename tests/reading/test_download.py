@@ -1,4 +1,4 @@
-"""Downloading from a Hub on loopback, with the Hub's own client."""
+"""Download from a Hub on loopback with the Hub's own client."""
 
 import errno
 
@@ -147,7 +147,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing_half_there(published, monke
 
     with monkeypatch.context() as full:
         full.setattr("huggingface_hub.file_download.http_get", write_some)
-        with pytest.raises(InputError, match="Expected room on the disk to download me/digits. Received: none"):
+        with pytest.raises(InputError, match="Expected free disk space to download me/digits. Received: none"):
             digit()
     assert not list((tmp_path / "cache").rglob("*.incomplete"))
     assert digit() == 3

@@ -80,7 +80,7 @@ def test_noise_of_a_camera_does_not_move_the_crop():
 def test_a_path_is_read_and_turned_upright(tmp_path):
     image = Image.fromarray(drawing(4))
     exif = image.getexif()
-    exif[0x0112] = 6  # to be turned by 90° clockwise to be seen upright
+    exif[0x0112] = 6  # to be turned clockwise by 90°
     image.rotate(90, expand=True).save(tmp_path / "turned.jpg", quality=95, exif=exif)
     assert difference(preprocess(tmp_path / "turned.jpg"), preprocess(drawing(4))) < 6
 
@@ -110,7 +110,7 @@ def test_a_blank_picture_gives_zeros(blank):
         (np.zeros((28, 28, 2), np.uint8), r"Received: \(28, 28, 2\)"),
         (np.zeros((0, 28), np.uint8), "at least 1×1"),
         ("nowhere.png", "Received: no file at nowhere.png"),
-        (__file__, r"Expected a picture \(PNG, .*Received: .*, which is none"),
+        (__file__, r"Expected a picture \(PNG, .*Received: .*, none of these"),
     ],
 )
 def test_what_is_no_picture_is_refused_in_one_line(picture, message):
@@ -132,8 +132,8 @@ PASTED = {"as it is": (28, 100, 90, False), "small": (70, 205, 8, True), "large"
 @pytest.mark.slow
 @pytest.mark.parametrize(("side", "top", "left", "dark_paper"), PASTED.values(), ids=PASTED)
 def test_on_mnist_itself_it_changes_nothing(side, top, left, dark_paper):
-    """MNIST's test images, pasted onto a canvas, are read as well as the images themselves, to 0.1 point, and
-    as seldom refused as the flagship may refuse digits."""
+    """Test images pasted onto a canvas are read as accurately as the images themselves, to 0.1 point, and are refused
+    no more often than the flagship may refuse digits."""
     images, labels = mnist.load_test(data_file("MNIST_NPZ"))
     classifier = DigitClassifier.from_pretrained()
     pasted = []

@@ -1,5 +1,6 @@
-"""The scripts as a person starts them: the lines they print, their exit status, and the mistakes one makes."""
+"""The scripts as a person runs them: their output, their exit status, and common mistakes."""
 
+import functools
 import json
 import re
 import shutil
@@ -16,10 +17,12 @@ from mnist_model.data import mnist
 from scripts import evaluate, predict, push_to_hub, run, train, train_detector
 from tests.strokes import drawing
 
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
+
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Paths of a 3, a blank, a file that is no picture, and one that is missing."""
+    """Paths of a 3, a blank picture, a text file, and a missing file."""
     paths = [tmp_path / name for name in ("three.png", "blank.png", "notes.txt", "missing.png")]
     Image.fromarray(drawing(3)).save(paths[0])
     Image.new("L", (50, 50)).save(paths[1])
@@ -27,7 +30,7 @@ def pictures(tmp_path):
     return [str(path) for path in paths]
 
 
-def test_predict_gives_a_line_a_picture(pictures, capsys):
+def test_predict_prints_a_line_per_picture(pictures, capsys):
     assert predict.main(pictures[:2]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{pictures[0]}: 3 (")
@@ -97,7 +100,7 @@ MISTAKES = {
     "no data": (train, "--out {0} --data {0}/nowhere.npz", "Received: no file at"),
     "name exists": (train, "--out {0} --name taken", "taken, which exists"),
     "nothing to resume": (train, "--out {0} --name new --resume", "Expected an unfinished run to resume"),
-    "no study": (train, "--from-study {0}", "Expected the folder of a study that has ended"),
+    "no study": (train, "--from-study {0}", "Expected the folder of a finished study"),
     "no detector": (train_detector, "{0} {0}/new", "Expected a model folder with training.json"),
     "no epochs": (train, "--out {0} --epochs 0", "Expected epochs of at least 1"),
 }
@@ -116,7 +119,7 @@ def test_a_mistake_is_one_line_and_a_status(script, line, message, tmp_path, sma
     assert "\n" not in end.value.code
 
 
-def test_where_nobody_reads_on_it_ends_without_a_word(pictures):
+def test_a_closed_output_ends_it_silently(pictures):
     command = [sys.executable, "-m", "scripts.predict", pictures[0]]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.close()
@@ -133,12 +136,12 @@ def test_training_without_tensorflow_says_what_to_install():
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
-        *(f"scripts.{name}" for name in ("train", "train_detector", "evaluate", "tune", "predict")),
-        *(f"benchmarks.{name}" for name in ("ablate", "benchmark", "results")),
+        "scripts.train",
+        *(slow(f"scripts.{name}") for name in ("train_detector", "evaluate", "tune", "predict")),
+        *(slow(f"benchmarks.{name}") for name in ("ablate", "benchmark", "results")),
     ],
 )
 def test_every_script_tells_its_options(name):

@@ -6,7 +6,7 @@ from mnist_model.training.models import MLP_128, build_model
 
 
 def answers(temperature, count=20_000):
-    """Return answers that are too sure by a temperature, and labels."""
+    """Return answers that are overconfident by a temperature, and labels."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (count, 10))
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

@@ -19,7 +19,7 @@ def trained(pen_digits):
         return detector.fit(images, labels, others, seed=0, verbose=0)
 
 
-def test_what_is_no_digit_scores_lower_than_digits_also_of_kinds_and_writers_not_trained_on(trained, pen_digits):
+def test_other_drawings_score_lower_than_digits_even_of_unseen_kinds_and_writers(trained, pen_digits):
     held_out = strokes.split(pen_digits)[2]
     digits, _ = strokes.varied_drawings(held_out, 2, seed=1)
     others = negatives.varied_drawings(negatives.UNSEEN_KINDS, held_out, 10, seed=1)

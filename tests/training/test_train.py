@@ -67,7 +67,7 @@ def test_the_network_of_the_cnn_is_a_setting():
     assert [layer.units for layer in layers(conv_layers=1, dense_layers=2, neurons=20)[1:]] == [20, 20, 10]
 
 
-@pytest.mark.parametrize("model", ["quick", "cnn-classic"])  # labels as integers, and one for each digit
+@pytest.mark.parametrize("model", ["quick", "cnn-classic"])  # integer labels, and one-hot labels
 def test_a_step_is_traced_once(model, digits, monkeypatch):
     traced = []
     step = keras.Model.train_step
@@ -128,13 +128,13 @@ def test_a_detector_is_not_trained_anew_where_there_was_none(small_model, digits
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_published_is_of_float32_whatever_it_was_trained_in(small_flagship):
+def test_a_model_is_saved_in_float32_whatever_its_training_precision(small_flagship):
     model = keras.saving.load_model(small_flagship / "model.keras")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_of_ones_and_of_crossed_sevens_more_is_drawn():
+def test_more_ones_and_crossed_sevens_are_drawn():
     stem, bar, stick = (
         np.array([[0, 0], [50, 0], [30, 99]]),
         np.array([[10, 50], [60, 50]]),
@@ -282,10 +282,10 @@ def test_wrong_settings_are_refused(settings, message):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (TrainConfig("vgg"), "Expected a model of .*cnn.* Received: vgg"),
+        (TrainConfig("vgg"), "Expected model to be one of .*cnn.* Received: vgg"),
         (TrainConfig("cnn", {"width": 3}), "Expected network settings of cnn: filters, .* Received: width"),
         (TrainConfig("mlp-128", {"width": 3}), "Expected network settings of mlp-128: none. Received: width"),
-        (TrainConfig("cnn", {"filters": -8}), "Expected network settings to build cnn with. Received: {'filters': -8}"),
+        (TrainConfig("cnn", {"filters": -8}), "Expected network settings that build cnn. Received: {'filters': -8}"),
     ],
 )
 def test_a_network_that_cannot_be_built_leaves_nothing(config, message, tmp_path, digits):
@@ -296,7 +296,7 @@ def test_a_network_that_cannot_be_built_leaves_nothing(config, message, tmp_path
 
 @pytest.mark.slow
 def test_killed_and_interrupted_processes_leave_a_run_to_resume(tmp_path, small_npz):
-    """kill -9 in one epoch, Ctrl-C in the next, then the end: real processes, real signals."""
+    """Kill one process, interrupt the next with Ctrl-C, and let the third finish: real processes, real signals."""
     command = [sys.executable, "-m", "scripts.train", "--data", str(small_npz), "--out", str(tmp_path), "--name", "run"]
     state = tmp_path / ".run.run" / "state.json"
 
@@ -306,7 +306,7 @@ def test_killed_and_interrupted_processes_leave_a_run_to_resume(tmp_path, small_
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
-            # Tests that run in the background are started with Ctrl-C ignored, and would hand that on.
+            # Tests that run in the background ignore Ctrl-C, and their children would inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         deadline = time.monotonic() + 120

@@ -1,4 +1,4 @@
-"""Studies: small ones in an SQLite file, and one that three workers share on a real PostgreSQL server."""
+"""Studies: small ones in an SQLite file, and one that three workers share on a PostgreSQL server."""
 
 import dataclasses
 import inspect
@@ -30,7 +30,7 @@ def storage(tmp_path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Training that takes no time, and ends the better the nearer the rate is to 0.01."""
+    """Replace training by a function whose accuracy is higher the nearer the rate is to 0.01."""
 
     def fit(config, images, labels, *, callbacks, verbose):
         accuracy = 1 / (1 + abs(np.log10(config.learning_rate) + 2))
@@ -52,7 +52,7 @@ def finished(study):
 
 
 def is_begun(postgres):
-    """Whether a worker has made the tables and begun a study with its three settings."""
+    """Return whether a worker has created the tables and a study with its three settings."""
     try:
         with psycopg.connect(postgres.replace("+psycopg", "")) as connection:
             return connection.execute("SELECT count(*) FROM study_user_attributes").fetchone() == (3,)
@@ -112,7 +112,7 @@ def test_a_study_goes_on_where_it_was_stopped(storage, quick, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed to be used")
 def test_a_trial_too_many_withdraws_and_waits_for_the_other(storage, quick, monkeypatch):
-    """Two workers see that one trial is wanted, and both begin one."""
+    """Two workers see that one trial is missing, and both begin one."""
     study = tuning.open_study(storage, "s", SETTINGS)
     tuning.run_study(study, None, None, 2)
     other = tuning.open_study(storage, "s", SETTINGS)
@@ -222,7 +222,7 @@ WRONG = {
 @pytest.mark.parametrize(("storage", "reason"), WRONG.values(), ids=WRONG)
 def test_a_wrong_storage_is_one_line(storage, reason, tmp_path, small_npz):
     message = message_of("--storage", storage.format(port=free_port()), "--out", tmp_path, "--data", small_npz)
-    assert message.startswith("error: Expected a storage that can be used. Received: ")
+    assert message.startswith("error: Expected a usable storage. Received: ")
     assert reason in message
     assert "\n" not in message
     assert "hunter2" not in message
@@ -238,14 +238,14 @@ def message_of(*line):
 @pytest.mark.parametrize(("right", "wrong"), [("let%20me%20in", "hunter2"), ("/postgres", "/elsewhere")])
 def test_a_server_that_refuses_is_one_line(right, wrong, postgres, tmp_path, small_npz):
     message = message_of("--storage", postgres.replace(right, wrong), "--out", tmp_path, "--data", small_npz)
-    assert message.startswith("error: Expected a storage that can be used. Received: postgresql+psycopg://me:***@")
+    assert message.startswith("error: Expected a usable storage. Received: postgresql+psycopg://me:***@")
     assert "\n" not in message
     assert "hunter2" not in message
 
 
 @pytest.mark.slow
 def test_three_workers_share_a_study_and_one_is_killed(postgres, tmp_path, small_npz, request):
-    """kill -9 in the middle of a trial: the others end the study, and run that trial again."""
+    """Kill a worker in the middle of a trial: the others finish the study and repeat that trial."""
     trials = 9
     line = f"-m scripts.tune --storage {postgres} --trials {trials} --epochs 4 --grace 4 --data {small_npz}"
     workers = [
