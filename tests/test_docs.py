@@ -146,6 +146,7 @@ def test_the_python_of_the_readme_runs(page_url):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:These are not the canonical MNIST")
 def test_the_commands_of_training_and_tuning_run_one_after_the_other(small_npz, tmp_path):
     """On small data and for one epoch; but for those that want pen strokes, which test_train and test_drawn run."""
     for page in ("training.md", "tuning.md"):
@@ -156,7 +157,7 @@ def test_the_commands_of_training_and_tuning_run_one_after_the_other(small_npz, 
             words += ["--data", str(small_npz)]
             words += {"train": ["--epochs", "1"], "tune": ["--epochs", "1", "--trials", "2"]}.get(name, [])
             words += [] if name == "evaluate" else ["--out", str(tmp_path)]
-            run("-W", "ignore:These are not the canonical MNIST", "-m", f"scripts.{name}", *words)
+            SCRIPTS[name].main(words)
     for name in ("my-model", "mlp-128-seed0", "my-tuned-model"):
         assert (tmp_path / name / "training.json").exists()
 

@@ -38,6 +38,7 @@ def test_predict_prints_no_log_lines():
     assert stderr_of("scripts.predict", *(ROOT / "examples").iterdir()) == ""
 
 
+@pytest.mark.slow
 def test_train_prints_no_log_lines(tmp_path, small_npz):
     assert stderr_of("scripts.train", "--model", "mlp-128", "--epochs", 1, "--data", small_npz, "--out", tmp_path) == ""
 

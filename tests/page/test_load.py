@@ -15,10 +15,10 @@ pytestmark = pytest.mark.slow
 
 
 def test_nothing_good_fails_and_the_memory_does_not_grow():
-    measured = benchmark.load(1)
+    measured = benchmark.load(1, seconds=40)
     print(measured)
     assert measured["failed"]["requests"] == [0]
-    assert measured["all"]["requests"][0] > 320
+    assert measured["all"]["requests"][0] > 160
     assert measured["at the end"]["bytes"][0] < 1.1 * measured["when warm"]["bytes"][0]
 
 

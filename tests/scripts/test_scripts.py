@@ -139,8 +139,8 @@ def test_training_without_tensorflow_says_what_to_install():
 @pytest.mark.parametrize(
     "name",
     [
-        "scripts.train",
-        *(slow(f"scripts.{name}") for name in ("train_detector", "evaluate", "tune", "predict")),
+        "scripts.predict",
+        *(slow(f"scripts.{name}") for name in ("train", "train_detector", "evaluate", "tune")),
         *(slow(f"benchmarks.{name}") for name in ("ablate", "benchmark", "results")),
     ],
 )

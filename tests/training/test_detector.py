@@ -19,6 +19,7 @@ def trained(pen_digits):
         return detector.fit(images, labels, others, seed=0, verbose=0)
 
 
+@pytest.mark.slow
 def test_other_drawings_score_lower_than_digits_even_of_unseen_kinds_and_writers(trained, pen_digits):
     held_out = strokes.split(pen_digits)[2]
     digits, _ = strokes.varied_drawings(held_out, 2, seed=1)
@@ -29,6 +30,7 @@ def test_other_drawings_score_lower_than_digits_even_of_unseen_kinds_and_writers
     assert roc_auc_score([1] * len(digits) + [0] * len(others), scores[:, 0]) > 0.9
 
 
+@pytest.mark.slow
 def test_the_score_is_the_probability_of_any_digit(trained):
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), np.uint8)
     scores = detector.scorer(trained.get_weights()).predict(images, verbose=0)

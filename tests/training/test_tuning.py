@@ -246,7 +246,7 @@ def test_a_server_that_refuses_is_one_line(right, wrong, postgres, tmp_path, sma
 @pytest.mark.slow
 def test_three_workers_share_a_study_and_one_is_killed(postgres, tmp_path, small_npz, request):
     """Kill a worker in the middle of a trial: the others finish the study and repeat that trial."""
-    trials = 9
+    trials = 6
     line = f"-m scripts.tune --storage {postgres} --trials {trials} --epochs 4 --grace 4 --data {small_npz}"
     workers = [
         subprocess.Popen(
