@@ -28,7 +28,9 @@ RELIABILITY_FILE = "reliability.png"
 SAMPLES_FILE = "samples.png"
 ERRORS_FILE = "errors.png"  # those misread most confidently
 DRAWN_FILE = "drawn.png"
+WILD_FILE = "wild.png"  # other people's pictures, so it is never published
 FILTERS_FILE = "filters.png"  # of the first layer, if it is a convolution
+BENCHMARKS = ("drawn", "wild")  # the parts of METRICS_FILE with a sha256 of their own
 
 PRETRAINED = Path(__file__).parent / "pretrained"  # the bundled model folder
 
@@ -94,11 +96,18 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def serving_sha256(folder):
+    """Return the sha256 of each of SERVING_FILES that `folder` has."""
+    return {name: sha256(folder / name) for name in SERVING_FILES if (folder / name).exists()}
+
+
 def damaged(folder):
     """Return the names, joined by commas, of the files that differ from those `metrics.json` was measured on."""
     (path,) = find(folder, METRICS_FILE)
     metrics = read_json(path)
-    recorded = metrics.get("sha256", {}) | metrics.get("drawn", {}).get("sha256", {})
+    recorded = {}
+    for record in (metrics, *(metrics.get(name, {}) for name in BENCHMARKS)):
+        recorded |= record.get("sha256", {})
     present = {name: digest for name, digest in recorded.items() if (path.parent / name).exists()}
     return ", ".join(name for name, digest in present.items() if sha256(path.parent / name) != digest)
 

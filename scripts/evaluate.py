@@ -1,6 +1,7 @@
 """Measure model folders on MNIST's test set, and write metrics.json: python -m scripts.evaluate FOLDER [OTHER]
 
 With --drawn, also run the drawn-digit benchmark: python -m scripts.evaluate --drawn [--twin TWIN] FOLDER
+With --wild, also read real pictures: python -m scripts.evaluate FOLDER --wild [WILD] [--baseline BASELINE]
 """
 
 import argparse
@@ -21,18 +22,29 @@ def main(argv=None):
     parser.add_argument("--drawn", action="store_true", help="also measure it on drawn and photographed digits")
     parser.add_argument("--twin", type=Path, help="with --drawn: a model trained on MNIST alone, to compare with")
     parser.add_argument("--pendigits", type=Path, help="the pen strokes (default: $PENDIGITS, else downloaded)")
+    parser.add_argument(
+        "--wild", nargs="?", const="", help="also read the real pictures in this folder (default: $WILD)"
+    )
+    parser.add_argument("--baseline", type=Path, help="with --wild: a textbook CNN, fed the usual way, to compare with")
     arguments = parser.parse_args(argv)
+    in_the_wild = arguments.wild is not None
     if arguments.drawn and arguments.other:
         parser.error("--drawn takes only one folder")
     if arguments.twin and not arguments.drawn:
         parser.error("--twin requires --drawn")
+    if in_the_wild and arguments.other:
+        parser.error("--wild takes only one folder")
+    if arguments.baseline and not in_the_wild:
+        parser.error("--baseline requires --wild")
 
     with quiet_stderr():
         from mnist_model.data import mnist, strokes
-        from mnist_model.evaluation import drawn, metrics
+        from mnist_model.evaluation import drawn, metrics, wild
 
     images, labels = mnist.load_test(arguments.data)
     pen_digits = strokes.load(arguments.pendigits) if arguments.drawn else ()
+    if in_the_wild:
+        wild.load(arguments.wild)  # tells a mistake before anything is measured
     folders = [folder for folder in (arguments.folder, arguments.other) if folder]
     answers = []
     for folder in folders:
@@ -41,6 +53,8 @@ def main(argv=None):
         _print_summary(folder, record["mnist_test"])
     if arguments.drawn:
         _print_drawn(drawn.evaluate(arguments.folder, arguments.twin, pen_digits, images, labels))
+    if in_the_wild:
+        _print_wild(wild.evaluate(arguments.folder, arguments.wild, arguments.baseline))
     if len(answers) == 2:
         _print_comparison(folders, answers, labels)
 
@@ -81,6 +95,26 @@ def _print_drawn(record):
             _print_row(f"no digit, {name}", [share])
         _print_row("no digit, all", [refusals["all_no_digits"]])
         print(f"  AUROC {refusals['auroc']:.4f}")
+
+
+def _print_wild(record):
+    tuned_on = ", tuned on" if record["tuned_on"] else ""
+    systems, repositories = record["systems"], record["by_repository"]
+    print(f"\n{record['pictures']:,} real pictures of {record['repositories']:,} repositories{tuned_on}, in %")
+    print(f"  {'':<24}" + "".join(f"{name:>24}" for name in systems))
+    for name in ("right", "refused", "misread", "first_choice"):
+        shares = [(each[name]["share"], *each[name]["interval"]) for each in systems.values()]
+        cells = ["{:.2f} ({:.2f} to {:.2f})".format(*(100 * share for share in each)) for each in shares]
+        print(f"  {name.replace('_', ' '):<24}" + "".join(f"{cell:>24}" for cell in cells))
+    print(f"\n  {'most failures: refused + misread':<60}{'of':>5}" + "".join(f"{name:>15}" for name in systems))
+
+    def failures(name):
+        return repositories[name]["pictures"] - repositories[name]["this model"]["right"]
+
+    for name in sorted(repositories, key=failures, reverse=True)[:10]:
+        counts = [repositories[name][system] for system in systems]
+        cells = [f"{each['refused']} + {each['misread']}" for each in counts]
+        print(f"  {name[:60]:<60}{repositories[name]['pictures']:>5}" + "".join(f"{cell:>15}" for cell in cells))
 
 
 def _print_row(name, shares):

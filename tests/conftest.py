@@ -31,7 +31,7 @@ from tests.visitor import PHONE, Visitor
 @pytest.fixture(autouse=True)
 def no_settings_of_the_machine(monkeypatch):
     """Tests say themselves which data and which model they mean."""
-    for name in ("MNIST_NPZ", "PENDIGITS", "MODEL_ID", "MODEL_REVISION", "HF_TOKEN"):
+    for name in ("MNIST_NPZ", "PENDIGITS", "WILD", "MODEL_ID", "MODEL_REVISION", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -45,10 +45,9 @@ def evaluate(folder, twin, pen_digits, images, labels):
         The record, with the sha256 of the measured files and the provenance.
     """
     (path,) = model_folder.find(folder, model_folder.METRICS_FILE)
-    measured = [path.with_name(name) for name in model_folder.SERVING_FILES]
     record = {
         **benchmark(path.parent, twin, pen_digits, images, labels),
-        "sha256": {each.name: model_folder.sha256(each) for each in measured if each.exists()},
+        "sha256": model_folder.serving_sha256(path.parent),
         **model_folder.provenance("numpy", "pillow", "scikit-learn", "ai-edge-litert", "hershey-fonts"),
     }
     plots.draw_drawn(record, path.with_name(model_folder.DRAWN_FILE))
@@ -93,7 +92,7 @@ def benchmark(folder, twin, pen_digits, images, labels):
     bar.close()
 
     record = {
-        "twin": twin and _description(twin),
+        "twin": twin and describe(twin),
         "writers": list(strokes.HELD_OUT_WRITERS),
         "digits": len(digits),
         "photographs": len(photographed),
@@ -124,7 +123,7 @@ def _see(key, digits, pictures, seen, truths, bar):
     truths[key] = np.array([digit.label for digit in digits])
 
 
-def _description(folder):
+def describe(folder):
     """Describe the model in a folder."""
     training, litert = model_folder.find(folder, model_folder.TRAINING_FILE, model_folder.LITERT_FILE)
     training = model_folder.read_json(training)

@@ -26,7 +26,7 @@ def evaluate(folder, images, labels):
     Returns:
         The content of `metrics.json`, a dict, and the probabilities, (N, 10) float32. "mnist_test" has the number and
         md5 of the images, the accuracy of each file, and the result of `measure` for `model.tflite`; "sha256" and
-        "bytes" describe the measured files; the rest is the provenance. The results of `drawn.evaluate` for the same
+        "bytes" describe the measured files; the rest is the provenance. The results of the benchmarks for the same
         files are kept.
 
     Raises:
@@ -63,14 +63,11 @@ def evaluate(folder, images, labels):
 
 
 def _kept(folder):
-    """Return the "drawn" part of the folder's metrics, if it is about the current files."""
+    """Return the benchmarks' parts of the folder's metrics that are about the current files."""
     path = folder / model_folder.METRICS_FILE
     earlier = model_folder.read_json(path) if path.exists() else {}
-    if "drawn" not in earlier:
-        return {}
-    files = [folder / name for name in earlier["drawn"]["sha256"]]
-    same = all(file.exists() and model_folder.sha256(file) == earlier["drawn"]["sha256"][file.name] for file in files)
-    return {"drawn": earlier["drawn"]} if same else {}
+    current = model_folder.serving_sha256(folder)
+    return {name: earlier[name] for name in model_folder.BENCHMARKS if earlier.get(name, {}).get("sha256") == current}
 
 
 def load_keras(path):
@@ -107,7 +104,7 @@ def measure(probabilities, labels):
     bins = reliability(probabilities, labels)
     error = sum(each["images"] * abs(each["accuracy"] - each["confidence"]) for each in bins) / len(labels)
     return {
-        "accuracy_interval": _interval(right),
+        "accuracy_interval": interval(right),
         "top_2_accuracy": _rounded(top_k_accuracy_score(labels, probabilities, k=2, labels=DIGITS)),
         "negative_log_likelihood": _rounded(log_loss(labels, probabilities, labels=DIGITS)),
         "expected_calibration_error": _rounded(error),
@@ -116,7 +113,7 @@ def measure(probabilities, labels):
             {
                 "digit": int(digit),
                 **dict(zip(names, map(_rounded, row), strict=False)),
-                "recall_interval": _interval(right[labels == digit]),
+                "recall_interval": interval(right[labels == digit]),
                 "images": int(row[3]),
             }
             for digit, row in zip(DIGITS, np.transpose(scores), strict=True)
@@ -151,7 +148,7 @@ def reliability(probabilities, labels):
     ]
 
 
-def _interval(right):
+def interval(right):
     """Return the 95 % interval of the share of `right`, (N,) bool; [0, 1] if it is empty."""
     if not len(right):
         return [0.0, 1.0]

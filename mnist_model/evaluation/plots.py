@@ -6,10 +6,12 @@ import keras
 import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
+from PIL import Image, ImageOps
 
 from mnist_model.reading.classifier import percent
 
-INK, QUIET, ACCENT = "#1f2328", "#8a8f98", "#d9480f"
+INK, QUIET, ACCENT, GROUND = "#1f2328", "#8a8f98", "#d9480f", "#d8dbe0"
+PAIR_SIDE = 140  # side of each half of a pair, in pixels
 
 
 def draw_learning_curves(history, path):
@@ -92,15 +94,39 @@ def _caption(label, probabilities):
 
 def draw_digits(images, captions, path):
     """Draw (N, 28, 28) images with dark ink in rows of ten, each with its caption: (text, whether it is right)."""
-    rows = max(1, -(-len(images) // 10))
+    _draw_grid([255 - image for image in images], captions, 10, path)
+
+
+def draw_failures(pairs, captions, path):
+    """Draw the results of `pair` in rows of five, each with its caption, a text."""
+    _draw_grid(pairs, [(words, False) for words in captions], 5, path)
+
+
+def pair(picture, image):
+    """Put a PIL picture beside the (28, 28) image that a model saw of it: (H, W, 3) uint8.
+
+    The ground is grey, so that both black and white ink on a transparent picture are seen.
+    """
+    both = Image.new("RGB", (2 * PAIR_SIDE + 3, PAIR_SIDE), GROUND)
+    scale = PAIR_SIDE / max(picture.size)
+    given = picture.convert("RGBA").resize([max(1, round(side * scale)) for side in picture.size])
+    both.paste(given, tuple((PAIR_SIDE - side) // 2 for side in given.size), given)
+    seen = Image.fromarray(255 - image).resize((PAIR_SIDE, PAIR_SIDE), Image.Resampling.NEAREST)
+    both.paste(seen, (PAIR_SIDE + 3, 0))
+    return np.asarray(ImageOps.expand(both, 3, GROUND))
+
+
+def _draw_grid(pictures, captions, columns, path):
+    """Draw pictures, grey or in colour, in rows, each with its caption: (text, whether it is right)."""
+    rows = max(1, -(-len(pictures) // columns))
     figure = _figure(10, 1.35 * rows)
-    grid = figure.subplots(rows, 10, squeeze=False).ravel()
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
-    for axes, image, (words, well) in zip(grid, images, captions, strict=False):
-        axes.imshow(255 - image, cmap="gray", vmin=0, vmax=255)
-        axes.set_title(words, fontsize=7.5, color=INK if well else ACCENT, y=-0.42, linespacing=1.1)
-    if len(images) == 0:
+    for axes, picture, (words, well) in zip(grid, pictures, captions, strict=False):
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(words, fontsize=7.5, color=INK if well else ACCENT, y=0, va="top", pad=-3, linespacing=1.1)
+    if not pictures:
         figure.text(0.5, 0.5, "none", ha="center", color=INK)
     figure.savefig(path)
 
