@@ -70,9 +70,9 @@ def small_flagship(small_npz, pen_digits, tmp_path_factory):
         images, labels = arrays["x_train"][:360], arrays["y_train"][:360]
     folder = tmp_path_factory.mktemp("flagship") / "sketch"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(detector, "DIGIT_OR_NOT", dataclasses.replace(DIGIT_OR_NOT, epochs=3))
+        patch.setattr(detector, "DIGIT_OR_NOT", dataclasses.replace(DIGIT_OR_NOT, epochs=2))
         # Without AVX512-BF16, bfloat16 is ten times slower than float32.
-        config = dataclasses.replace(SKETCH, epochs=2, ink=4, negatives=18, precision="float32")
+        config = dataclasses.replace(SKETCH, epochs=1, ink=4, negatives=8, precision="float32")
         train(config, images, labels, folder, pen_digits=pen_digits)
     return folder
 

@@ -43,6 +43,7 @@ def test_train_prints_no_log_lines(tmp_path, small_npz):
     assert stderr_of("scripts.train", "--model", "mlp-128", "--epochs", 1, "--data", small_npz, "--out", tmp_path) == ""
 
 
+@pytest.mark.slow
 def test_the_page_prints_no_log_lines(capfd):
     with serving(["app.py"]):
         pass

@@ -182,6 +182,7 @@ def test_without_a_folder_it_says_where_it_looks(tmp_path, monkeypatch):
         wild.load()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:These are not the canonical MNIST")
 def test_evaluate_prints_a_summary_of_the_pictures_that_the_environment_names(
     pictures, small_npz, tmp_path, monkeypatch, capsys

@@ -40,6 +40,7 @@ def test_a_small_digit_in_a_corner_gets_the_answer_it_gets_in_the_middle(visitor
         visitor.clear()
 
 
+@pytest.mark.slow
 def test_two_quick_strokes_end_in_the_answer_for_both(visitor):
     visitor.draw(place(strokes_of(4), height=60, left=30, top=20))
     expect(visitor.digit).to_have_text("4", timeout=15000)
@@ -75,6 +76,7 @@ def test_the_keyboard_takes_back_and_clears(open_page):
     expect(visitor.answer).to_contain_text("Draw a digit", timeout=15000)
 
 
+@pytest.mark.slow
 def test_the_bars_stay_in_their_order(open_page):
     visitor = open_page()
     rows = visitor.page.locator("#bars li")
@@ -249,6 +251,7 @@ def test_a_model_of_the_hub_is_served_and_the_page_says_which(published, open_pa
     assert "hf_me" not in shown + log.out + log.err
 
 
+@pytest.mark.slow
 def test_without_the_hub_the_page_serves_the_bundled_model_and_says_so(capfd):
     with serving(["app.py"], {"MODEL_ID": "me/digits"}) as (_, url):
         assert "the bundled model, because me/digits could not be downloaded" in config_of(url)
@@ -278,6 +281,7 @@ def test_a_wrong_model_of_the_hub_is_one_line_at_start(published, settings, mess
     assert "hf_unknown" not in result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_one_line_at_start():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -105,6 +105,7 @@ def test_drawings_that_nobody_asks_about_do_not_fill_the_memory(session, page_ur
     assert [label(id) for id in ("oldest", "layer", "large", "newest", "newest")] == [None, None, None, "3", None]
 
 
+@pytest.mark.slow
 def test_it_ends_when_it_is_told_to(capfd):
     with serving(PAGE) as (process, _):
         process.send_signal(signal.SIGTERM)

@@ -141,7 +141,7 @@ def test_what_is_no_model_is_refused(tmp_path):
         DigitClassifier.from_pretrained(model_folder.PRETRAINED, revision="v1.0")
 
 
-@pytest.mark.parametrize("module", ["mnist_model", "scripts.predict", "app"])
+@pytest.mark.parametrize("module", ["mnist_model", "scripts.predict", pytest.param("app", marks=pytest.mark.slow)])
 def test_serving_imports_no_tensorflow(module):
     code = (
         f"import sys, numpy as np, {module}; from mnist_model import DigitClassifier;"

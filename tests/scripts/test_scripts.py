@@ -47,6 +47,7 @@ def test_a_bad_picture_costs_its_own_line_and_the_status(pictures, capsys):
     assert [set(row) for row in rows[2:]] == [{"path", "error"}] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:These are not the canonical MNIST")
 def test_evaluate_gives_the_same_figures_again(small_model, small_npz, tmp_path, capsys):
     folder = shutil.copytree(small_model, tmp_path / "model")

@@ -88,6 +88,7 @@ def test_a_study_ends_with_a_config_that_train_takes(tmp_path, small_npz, capsys
     assert config["network"]["filters"] == best["params"]["filters"]
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_where_it_was_stopped(storage, quick, monkeypatch):
     fit, tried = tuning.fit, []
 
@@ -161,6 +162,7 @@ def test_what_goes_wrong_in_training_is_not_hidden(storage, quick, monkeypatch):
         tuning.run_study(tuning.open_study(storage, "s", SETTINGS), None, None, 2)
 
 
+@pytest.mark.slow
 def test_bad_trials_are_pruned(storage, quick):
     study = tuning.open_study(storage, "s", SETTINGS | {"epochs": 3})
     for rate in [0.01] * 5 + [0.001]:
