@@ -118,19 +118,18 @@ def test_nothing_sticks_out_at_any_width(open_page, width, scheme):
 @pytest.mark.slow
 @pytest.mark.parametrize("touch", [False, True], ids=["mouse", "touch"])
 def test_strokes_of_pen_writers_are_read(open_page, touch):
-    """Draw the first two digits of each class by held-out writers, one with the mouse and one with a finger."""
+    """Draw the first digit of each class by held-out writers, half of them with the mouse and half with a finger."""
     digits = strokes.split(strokes.load(data_file("PENDIGITS")))[2]
-    chosen = [[each.strokes for each in digits if each.label == digit][touch : touch + 1] for digit in range(10)]
     visitor = open_page(touch=touch)
     wrong = []
-    for digit, drawings in enumerate(chosen):
-        for drawn in drawings:
-            visitor.draw(place(drawn, height=60, left=25, top=20), moves=20)
-            expect(visitor.digit).to_have_count(1, timeout=15000)
-            visitor.page.wait_for_timeout(1500 if len(drawn) > 1 else 0)
-            if visitor.digit.inner_text() != str(digit):
-                wrong.append((digit, visitor.digit.inner_text()))
-            visitor.clear()
+    for digit in range(touch, 10, 2):
+        drawn = next(each.strokes for each in digits if each.label == digit)
+        visitor.draw(place(drawn, height=60, left=25, top=20), moves=20)
+        expect(visitor.digit).to_have_count(1, timeout=15000)
+        visitor.page.wait_for_timeout(1500 if len(drawn) > 1 else 0)
+        if visitor.digit.inner_text() != str(digit):
+            wrong.append((digit, visitor.digit.inner_text()))
+        visitor.clear()
     assert len(wrong) <= 1, wrong
 
 
