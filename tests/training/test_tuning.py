@@ -248,8 +248,8 @@ def test_a_server_that_refuses_is_one_line(right, wrong, postgres, tmp_path, sma
 @pytest.mark.slow
 def test_three_workers_share_a_study_and_one_is_killed(postgres, tmp_path, small_npz, request):
     """Kill a worker in the middle of a trial: the others finish the study and repeat that trial."""
-    trials = 6
-    line = f"-m scripts.tune --storage {postgres} --trials {trials} --epochs 4 --grace 4 --data {small_npz}"
+    trials = 5
+    line = f"-m scripts.tune --storage {postgres} --trials {trials} --epochs 3 --grace 3 --data {small_npz}"
     workers = [
         subprocess.Popen(
             [sys.executable, *line.split(), "--out", str(tmp_path / str(number))],
@@ -267,7 +267,7 @@ def test_three_workers_share_a_study_and_one_is_killed(postgres, tmp_path, small
 
     while not is_begun(postgres):
         wait()
-    study = tuning.open_study(postgres, "cnn-study", {}, grace=4)
+    study = tuning.open_study(postgres, "cnn-study", {}, grace=3)
     request.addfinalizer(study._storage._backend.engine.dispose)
     victim, lost = workers[0], None
     while lost is None:
