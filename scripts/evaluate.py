@@ -44,7 +44,7 @@ def main(argv=None):
     images, labels = mnist.load_test(arguments.data)
     pen_digits = strokes.load(arguments.pendigits) if arguments.drawn else ()
     if in_the_wild:
-        wild.load(arguments.wild)  # tells a mistake before anything is measured
+        wild_pictures = wild.load(arguments.wild)
     folders = [folder for folder in (arguments.folder, arguments.other) if folder]
     answers = []
     for folder in folders:
@@ -54,7 +54,7 @@ def main(argv=None):
     if arguments.drawn:
         _print_drawn(drawn.evaluate(arguments.folder, arguments.twin, pen_digits, images, labels))
     if in_the_wild:
-        _print_wild(wild.evaluate(arguments.folder, arguments.wild, arguments.baseline))
+        _print_wild(wild.evaluate(arguments.folder, *wild_pictures, arguments.baseline))
     if len(answers) == 2:
         _print_comparison(folders, answers, labels)
 

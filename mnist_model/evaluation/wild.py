@@ -38,19 +38,18 @@ class WildPicture(NamedTuple):
     repository: str
 
 
-def evaluate(folder, wild=None, baseline=None):
+def evaluate(folder, listed, pictures, baseline=None):
     """Run `benchmark`, add its record to the folder's `metrics.json` as "wild", and draw the failures.
 
     Args:
         folder: an evaluated model folder.
-        wild: the folder of pictures; see `load`.
+        listed, pictures: the path of the CSV and the WildPictures; see `load`.
         baseline: the folder of a textbook CNN, or None.
 
     Returns:
         The record, with the sha256 of the CSV and of the measured files and the provenance.
     """
     (path,) = model_folder.find(folder, model_folder.METRICS_FILE)
-    listed, pictures = load(wild)
     record, pairs, captions = benchmark(path.parent, pictures, baseline)
     record |= {
         "csv_sha256": model_folder.sha256(listed),

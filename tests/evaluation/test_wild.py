@@ -56,7 +56,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def record(folder, pictures):
-    return wild.evaluate(folder, pictures, model_folder.PRETRAINED)
+    return wild.evaluate(folder, *wild.load(pictures), model_folder.PRETRAINED)
 
 
 def test_each_picture_is_right_refused_or_misread(record):
