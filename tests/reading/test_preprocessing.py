@@ -134,7 +134,7 @@ PASTED = {"as it is": (28, 100, 90, False), "small": (70, 205, 8, True), "large"
 def test_on_mnist_itself_it_changes_nothing(side, top, left, dark_paper):
     """Test images pasted onto a canvas are read as accurately as the images themselves, to 0.1 point, and are refused
     no more often than the flagship may refuse digits."""
-    images, labels = (part[:5000] for part in mnist.load_test(data_file("MNIST_NPZ")))
+    images, labels = (part[:3000] for part in mnist.load_test(data_file("MNIST_NPZ")))
     classifier = DigitClassifier.from_pretrained()
     pasted = []
     for image in images:
