@@ -25,6 +25,7 @@ from scripts import run
 RECORD = ROOT / "docs" / "benchmark.json"
 PICTURE = ROOT / "docs" / "speed.png"
 EXAMPLE = ROOT / "examples" / "3-white-on-black.png"
+PAGES = {"page": PAGE, "echo": ECHO_PAGE, "page on Keras": KERAS_PAGE}
 
 
 def main(argv=None):
@@ -166,8 +167,7 @@ def throughput(rounds):
 
 def start(rounds):
     """Measure the time from a page's start to its first answer, and its memory then."""
-    pages = {"page": PAGE, "echo": ECHO_PAGE, "page on Keras": KERAS_PAGE}
-    return in_turns({name: lambda page=page: start_of(page) for name, page in pages.items()}, rounds, "start")
+    return in_turns({name: functools.partial(start_of, page) for name, page in PAGES.items()}, rounds, "start")
 
 
 def start_of(page, python=sys.executable):

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from benchmarks import benchmark, results
-from benchmarks.pages import KERAS_PAGE, PAGE, ROOT, ask, serving, upload
+from benchmarks.pages import KERAS_PAGE, PAGE, ROOT, ask, megabytes, serving, upload
 from benchmarks.visitors import PICTURES
 from mnist_model import model_folder
 
@@ -28,11 +29,11 @@ def test_one_prediction_is_much_faster_than_keras_and_about_as_fast_as_onnxrunti
     assert ratio(measured, "ms", "DigitClassifier", "onnxruntime") < 1.8
 
 
-def test_the_page_starts_almost_as_fast_and_small_as_an_echo():
+def test_the_page_starts_almost_as_fast_and_small_as_an_echo(monkeypatch):
+    monkeypatch.delitem(benchmark.PAGES, "page on Keras")
     measured = benchmark.start(2)
     assert ratio(measured, "seconds", "page", "echo") <= 1.25
     assert ratio(measured, "bytes", "page", "echo") < 1.4
-    assert ratio(measured, "bytes", "page", "page on Keras") < 0.5
 
 
 def test_a_stroke_is_answered_almost_as_fast_as_by_an_echo():
@@ -47,13 +48,16 @@ def test_it_answers_almost_as_many_requests_as_an_echo():
     assert ratio(measured, "32 clients", "page", "echo") > 0.6
 
 
-@pytest.mark.parametrize("page", [PAGE, KERAS_PAGE], ids=["LiteRT", "Keras"])
-def test_only_the_page_on_keras_has_tensorflow_in_memory(page):
-    with serving(page) as (process, url), httpx.Client(timeout=30) as session:
-        _, answer = ask(session, url, "predict_image", upload(session, url, *PICTURES[0]))
-        assert json.loads(answer)[0]["label"] == "3"
-        mapped = Path(f"/proc/{process.pid}/maps").read_text()
-    assert ("/tensorflow/" in mapped) == (page is KERAS_PAGE)
+def test_only_the_page_on_keras_has_tensorflow_in_memory():
+    memory = {}
+    for name, page in {"page": PAGE, "page on Keras": KERAS_PAGE}.items():
+        with serving(page) as (process, url), httpx.Client(timeout=30) as session:
+            _, answer = ask(session, url, "predict_image", upload(session, url, *PICTURES[0]))
+            assert json.loads(answer)[0]["label"] == "3"
+            mapped = Path(f"/proc/{process.pid}/maps").read_text()
+            memory[name] = megabytes(process.pid)
+        assert ("/tensorflow/" in mapped) == (page is KERAS_PAGE)
+    assert memory["page"] < 0.5 * memory["page on Keras"]
 
 
 def test_the_record_becomes_a_table_and_a_picture(tmp_path, monkeypatch):
@@ -69,7 +73,9 @@ def test_the_record_becomes_a_table_and_a_picture(tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:These are not the canonical MNIST")
 def test_how_fast_networks_learn_is_measured_epoch_by_epoch(small_npz, tmp_path, monkeypatch):
-    monkeypatch.setenv("MNIST_NPZ", str(small_npz))
+    with np.load(small_npz) as arrays:
+        np.savez(tmp_path / "fewer.npz", **{name: arrays[name][:700] for name in arrays})
+    monkeypatch.setenv("MNIST_NPZ", str(tmp_path / "fewer.npz"))
     monkeypatch.setattr(benchmark, "RECORD", tmp_path / "benchmark.json")
     monkeypatch.setattr(results, "FITTED", [(50.0, "quick, larger", 60)])
     benchmark.main(["fitting", "--rounds", "2"])

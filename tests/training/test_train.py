@@ -299,9 +299,10 @@ def test_a_network_that_cannot_be_built_leaves_nothing(config, message, tmp_path
 def test_killed_and_interrupted_processes_leave_a_run_to_resume(tmp_path, small_npz):
     """Kill one process, interrupt the next with Ctrl-C, and let the third finish: real processes, real signals."""
     command = [sys.executable, "-m", "scripts.train", "--data", str(small_npz), "--out", str(tmp_path), "--name", "run"]
+    epochs = 40  # short ones
     state = tmp_path / ".run.run" / "state.json"
 
-    def run_until(epochs, *arguments):
+    def run_until(epoch, *arguments):
         process = subprocess.Popen(
             [*command, *arguments],
             cwd=ROOT,
@@ -311,18 +312,18 @@ def test_killed_and_interrupted_processes_leave_a_run_to_resume(tmp_path, small_
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         deadline = time.monotonic() + 120
-        while not (state.exists() and len(json.loads(state.read_text())["history"]) >= epochs):
+        while not (state.exists() and len(json.loads(state.read_text())["history"]) >= epoch):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
         return process
 
-    process = run_until(1, "--epochs", "6")
+    process = run_until(1, "--model", "mlp-128", "--epochs", str(epochs))
     process.kill()
     process.communicate()
     assert not (tmp_path / "run").exists()
 
-    process = run_until(3, "--resume")
+    process = run_until(epochs // 3, "--resume")
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 130
@@ -331,5 +332,5 @@ def test_killed_and_interrupted_processes_leave_a_run_to_resume(tmp_path, small_
 
     subprocess.run([*command, "--resume"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     record = json.loads((tmp_path / "run" / "training.json").read_text())
-    assert [epoch["epoch"] for epoch in record["history"]] == list(range(1, 7))
+    assert [epoch["epoch"] for epoch in record["history"]] == list(range(1, epochs + 1))
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
