@@ -68,7 +68,7 @@ def test_the_keyboard_takes_back_and_clears(open_page):
     visitor.draw(place(strokes_of(1), height=60, left=30, top=20))
     expect(visitor.digit).to_have_text("1", timeout=15000)
     visitor.draw([[(10, 90), (90, 90)], [(10, 10), (90, 10)]])
-    expect(visitor.answer).not_to_have_text("1", timeout=15000)
+    expect(visitor.answer).to_contain_text("not look like a digit", timeout=15000)
     for _ in range(2):
         visitor.page.keyboard.press("Control+z")
     expect(visitor.digit).to_have_text("1", timeout=15000)
