@@ -43,6 +43,7 @@ class Fault:
     pattern: str
     times: int
     status: int | None = None  # sent instead of the real response
+    message: str | None = "a fault"  # sent with it
     headers: dict = field(default_factory=dict)
     cut_after: int | None = None  # cut the connection after this many bytes of the body, read or written
     damage: bool = False  # change the last byte of the response's body
@@ -213,14 +214,16 @@ class _Handler(BaseHTTPRequestHandler):
     def route(self, path):
         try:
             if self.fault.status:
-                raise Refused(self.fault.status, "a fault", **self.fault.headers)
+                raise Refused(self.fault.status, self.fault.message, **self.fault.headers)
             for methods, pattern, answer in ROUTES:
                 found = re.fullmatch(pattern, path)
                 if found and self.command in methods:
                     return answer(self, **found.groupdict())
             raise Refused(404, f"no such page: {path}")
         except Refused as refused:
-            headers = {"X-Error-Message": refused.message, **refused.headers}
+            headers = {"X-Request-Id": "Root=1-2345", **refused.headers}
+            if refused.message:
+                headers["X-Error-Message"] = refused.message
             if refused.code:
                 headers["X-Error-Code"] = refused.code
             self.read_body()

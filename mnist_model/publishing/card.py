@@ -13,6 +13,7 @@ from mnist_model import model_folder
 from mnist_model.errors import InputError
 from mnist_model.publishing import wheel
 from mnist_model.reading import preprocessing
+from mnist_model.reading.download import check_repo_id
 
 TEMPLATE = Path(__file__).with_name("card_template.md")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "7-small-in-a-corner.png"
@@ -100,8 +101,9 @@ def prepare(folder, out, repo_id, revision=None):
         revision: the tag that they load; None for the main branch.
 
     Raises:
-        InputError: a file is missing or has changed since it was evaluated, or `out` exists.
+        InputError: `repo_id` is no such name, a file is missing or has changed since it was evaluated, or `out` exists.
     """
+    check_repo_id(repo_id)
     paths = _whole(folder)
     with model_folder.new_folder(out) as new:
         for path in paths:

@@ -9,7 +9,7 @@ from huggingface_hub.hf_api import RepoFile
 
 from mnist_model import model_folder
 from mnist_model.errors import InputError
-from mnist_model.reading.download import patiently
+from mnist_model.reading.download import check_repo_id, patiently
 
 POLL = 5  # seconds between two checks of a Space
 UNDER_WAY = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING")  # stages of a starting Space
@@ -41,9 +41,10 @@ def publish(folder, repo_id, *, tag=None, repo_type="model", **create):
         A Published.
 
     Raises:
-        InputError: there is no token, it may not write to the repo, the tag names another commit, or the Hub does not
-            answer.
+        InputError: there is no token, it may not write to the repo, the tag names another commit, or the Hub refuses
+            or does not answer.
     """
+    check_repo_id(repo_id)
     if not get_token():
         raise InputError("Expected a token of the Hub (hf auth login, or HF_TOKEN). Received: none")
     api, repo = HfApi(), {"repo_id": repo_id, "repo_type": repo_type}
@@ -71,7 +72,7 @@ def publish(folder, repo_id, *, tag=None, repo_type="model", **create):
             api.create_tag(**repo, tag=tag, revision=sha)
         return Published(str(url), sha, bool(operations))
 
-    return patiently(commit, f"publish {repo_id}", repo_id)
+    return patiently(commit, f"publish {repo_id}", repo_id, access="write to")
 
 
 def find(repo_id, revision=None):
@@ -79,21 +80,31 @@ def find(repo_id, revision=None):
 
     Raises the errors of `download.fetch`.
     """
+    check_repo_id(repo_id, "a model on the Hub")
     info = patiently(lambda: HfApi().model_info(repo_id, revision=revision), f"find {repo_id}", repo_id, revision)
     return info.sha, info.private
 
 
-def run_space(space_id, variables):
-    """Set the variables of a Space, a dict, and yield each of its stages: "BUILDING", …, "RUNNING"."""
+def run_space(space_id, variables, hardware=None):
+    """Set up a Space, and yield each of its stages: "BUILDING", …, "RUNNING".
+
+    Args:
+        space_id: "user/space".
+        variables: a dict, the variables to set.
+        hardware: the Hub's name of the hardware to run on, such as "cpu-upgrade"; None to leave it as it is.
+    """
     api = HfApi()
 
-    def set_variables():
+    def set_up():
         present = {name: each.value for name, each in api.get_space_variables(space_id).items()}
         for name, value in variables.items():
             if present.get(name) != value:
                 api.add_space_variable(space_id, name, value)
 
-    patiently(set_variables, f"set the variables of {space_id}", space_id)
+        if hardware and api.get_space_runtime(space_id).requested_hardware != hardware:
+            api.request_space_hardware(space_id, hardware)
+
+    patiently(set_up, f"set up {space_id}", space_id, access="write to")
     stage = None
     while True:
         before, stage = stage, patiently(lambda: api.get_space_runtime(space_id).stage, f"check {space_id}", space_id)

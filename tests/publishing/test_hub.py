@@ -1,7 +1,8 @@
 """Publishing to a Hub on loopback, with the Hub's own client."""
 
+import httpx2
 import pytest
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitOperationAdd, HfApi, get_session
 
 from mnist_model import model_folder
 from mnist_model.errors import InputError
@@ -82,8 +83,8 @@ def test_without_a_token_nothing_is_asked(loopback, prepared):
     ("token", "repo_id", "message"),
     [
         ("hf_unknown", "me/digits", "Expected a token of the Hub .* Received: one it does not know"),
-        ("hf_you", "me/new", "Expected a token that may write to me/new. Received: one that may not"),
-        ("hf_you", "me/digits", "Expected a token that may write to me/digits. Received: one that may not"),
+        ("hf_you", "me/new", "Expected a token that may write to me/new. Received: 403 .* the rights to create a model"),
+        ("hf_you", "me/digits", "Expected a token that may write to me/digits. Received: 403 .* the rights to write"),
     ],
 )
 def test_a_token_that_may_not_write_is_an_error(loopback, published, prepared, monkeypatch, token, repo_id, message):
@@ -92,6 +93,13 @@ def test_a_token_that_may_not_write_is_an_error(loopback, published, prepared, m
         hub.publish(prepared, repo_id)
     assert token not in str(error.value)
     assert commits(loopback) == 1
+
+
+@pytest.mark.parametrize("repo_id", ["me", "", "a/b/c", "me/two--dashes", "me/"])
+def test_what_cannot_be_the_name_of_a_repo_is_an_error_without_a_request(loopback, mine, prepared, repo_id):
+    with pytest.raises(InputError, match=f"Expected a repo on the Hub, user/name. Received: {repo_id or 'none'}$"):
+        hub.publish(prepared, repo_id)
+    assert loopback.requests == []
 
 
 STEPS = [
@@ -110,6 +118,40 @@ def test_publishing_survives_an_overloaded_hub(loopback, mine, prepared, step, s
     loopback.fail(step, times=2, status=status, headers={"Retry-After": "0"})
     published = hub.publish(prepared, "me/digits", tag="v1.0")
     assert published.sha == loopback.repo("models", "me/digits").sha("v1.0")
+    assert commits(loopback) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "status", "expected", "received"),
+    [
+        ("POST .*/create", 400, "to publish me/digits", "400 Bad Request: its own words"),
+        ("POST .*/create", 402, "a plan of the Hub with which to publish me/digits", "402 Payment .*: its own words"),
+        ("PUT /lfs", 413, "to publish me/digits", "413 .*: its own words"),
+        ("POST .*/commit", 413, "to publish me/digits", "413 .*: its own words"),
+        ("GET .*/refs", 501, "to publish me/digits", "501 Not Implemented: its own words"),
+        ("POST .*/preupload", 403, "a token that may write to me/digits", "403 Forbidden: its own words"),
+    ],
+)
+def test_what_the_hub_refuses_is_told_in_its_own_words(loopback, mine, prepared, step, status, expected, received):
+    loopback.fail(step, times=99, status=status, message="its own words")
+    with pytest.raises(InputError, match=f"^Expected {expected}. Received: {received}$"):
+        hub.publish(prepared, "me/digits")
+
+
+def test_a_refusal_without_a_reason_is_told_by_its_status(loopback, mine, prepared):
+    loopback.fail("POST .*/create", status=400, message=None)
+    with pytest.raises(InputError, match="Expected to publish me/digits. Received: 400 Bad Request$"):
+        hub.publish(prepared, "me/digits")
+
+
+def test_a_client_closed_under_way_is_tried_again(loopback, mine, prepared, monkeypatch):
+    """A thread of the Hub's client closes the session that all share when its connection is refused."""
+    closed = httpx2.Client()
+    closed.close()
+    clients = iter([closed])
+    monkeypatch.setattr("huggingface_hub.utils._http.get_session", lambda: next(clients, None) or get_session())
+    assert hub.publish(prepared, "me/digits").changed
+    assert next(clients, None) is None
     assert commits(loopback) == 1
 
 

@@ -77,6 +77,13 @@ def test_a_private_model_wants_a_token_that_may_read_it(loopback, monkeypatch):
     assert digit(repo_id="me/secret") == 3
 
 
+@pytest.mark.parametrize("request_line", ["GET /api/models", "HEAD .*resolve", "GET /cdn"])
+def test_a_token_that_may_not_read_is_told_so(loopback, published, request_line):
+    loopback.fail(request_line, times=99, status=403, message="No access from your country")
+    with pytest.raises(InputError, match="Expected a token that may read me/digits. Received: 403 .*: No access from"):
+        digit()
+
+
 @pytest.mark.parametrize("repo_id", ["me/no-such", "nobody/digits"])
 def test_a_wrong_id_is_an_error(published, repo_id):
     with pytest.raises(InputError, match=f"Expected a model .* Received: {repo_id}"):
