@@ -16,18 +16,22 @@ def main(argv=None):
     parser.add_argument("--repo-id", required=True, metavar="USER/NAME", help="the repo, created if it does not exist")
     parser.add_argument("--private", action="store_true", help="create the repo as private")
     parser.add_argument("--revision", metavar="TAG", help="a tag for the commit, such as v1.0, that the card pins")
+    parser.add_argument("--hub-url", metavar="URL", help="the Hub that the card names, if not https://huggingface.co")
     parser.add_argument("--dry-run", type=Path, metavar="OUT", help="write the files to this new folder instead")
     arguments = parser.parse_args(argv)
 
     from mnist_model.publishing import card, hub
 
+    def prepare(out):
+        card.prepare(arguments.folder, out, arguments.repo_id, arguments.revision, arguments.hub_url or hub.PUBLIC_URL)
+
     if arguments.dry_run:
-        card.prepare(arguments.folder, arguments.dry_run, arguments.repo_id, arguments.revision)
+        prepare(arguments.dry_run)
         print(f"{arguments.dry_run}: what would be published as {arguments.repo_id}")
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "repo"
-        card.prepare(arguments.folder, folder, arguments.repo_id, arguments.revision)
+        prepare(folder)
         published = hub.publish(folder, arguments.repo_id, tag=arguments.revision, private=arguments.private or None)
     print(published.url)
     print(f"{'published' if published.changed else 'unchanged'}, to be pinned as {published.sha}")

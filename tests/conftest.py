@@ -120,7 +120,7 @@ def digit(revision=None, repo_id="me/digits"):
 def prepared(tmp_path_factory):
     """What of the bundled model is to be published as me/digits with the tag v1.0."""
     out = tmp_path_factory.mktemp("prepared") / "repo"
-    card.prepare(model_folder.PRETRAINED, out, "me/digits", "v1.0")
+    card.prepare(model_folder.PRETRAINED, out, "me/digits", "v1.0", hub_url=constants.ENDPOINT)
     return out
 
 

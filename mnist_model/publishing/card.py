@@ -1,5 +1,6 @@
 """Prepare what is published of a model folder: its files, a wheel of the reader, and a card filled from its records."""
 
+import re
 import shutil
 import statistics
 import textwrap
@@ -12,6 +13,7 @@ from huggingface_hub import EvalResult, ModelCardData, constants
 from mnist_model import model_folder
 from mnist_model.errors import InputError
 from mnist_model.publishing import wheel
+from mnist_model.publishing.hub import PUBLIC_URL
 from mnist_model.reading import preprocessing
 from mnist_model.reading.download import check_repo_id
 
@@ -88,7 +90,7 @@ REFUSAL_ROWS = {
 }
 
 
-def prepare(folder, out, repo_id, revision=None):
+def prepare(folder, out, repo_id, revision=None, hub_url=PUBLIC_URL):
     """Write exactly what is published of a model folder into the new folder `out`.
 
     These are its files; the content of `model.keras`, the layout that `keras.saving.load_model("hf://…")` reads; the
@@ -99,11 +101,15 @@ def prepare(folder, out, repo_id, revision=None):
         out: the folder to create.
         repo_id: "user/name", the repo that the card's snippets load from.
         revision: the tag that they load; None for the main branch.
+        hub_url: the public address of the Hub that they load from.
 
     Raises:
-        InputError: `repo_id` is no such name, a file is missing or has changed since it was evaluated, or `out` exists.
+        InputError: `repo_id` or `hub_url` is no such thing, a file is missing or has changed since it was evaluated, or
+            `out` exists.
     """
     check_repo_id(repo_id)
+    if not re.fullmatch(r"https?://\S+[^\s/]", hub_url):
+        raise InputError(f"Expected the address of a Hub, such as {PUBLIC_URL}. Received: {hub_url or 'none'}")
     paths = _whole(folder)
     with model_folder.new_folder(out) as new:
         for path in paths:
@@ -113,7 +119,7 @@ def prepare(folder, out, repo_id, revision=None):
         shutil.copyfile(preprocessing.__file__, new / PREPROCESSING_FILE)
         shutil.copyfile(EXAMPLE, new / EXAMPLE_FILE)
         wheel.build(new)
-        (new / CARD_FILE).write_text(render(new, repo_id, revision), encoding="utf-8")
+        (new / CARD_FILE).write_text(render(new, repo_id, revision, hub_url), encoding="utf-8")
 
 
 def _whole(folder):
@@ -128,7 +134,7 @@ def _whole(folder):
     return paths
 
 
-def render(folder, repo_id, revision):
+def render(folder, repo_id, revision, hub_url):
     """Return the card of a folder that `prepare` has filled, in Markdown; InputError if its records are incomplete."""
     training = model_folder.read_json(folder / model_folder.TRAINING_FILE)
     metrics = model_folder.read_json(folder / model_folder.METRICS_FILE)
@@ -143,7 +149,8 @@ def render(folder, repo_id, revision):
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     variables = dict(
         metadata=_metadata(training, metrics, repo_id),
-        endpoint=constants.ENDPOINT,
+        hub_url=hub_url,
+        public=hub_url == PUBLIC_URL,
         repo_id=repo_id,
         wheel=next(folder.glob("*.whl")).name,
         pinned=revision is not None,

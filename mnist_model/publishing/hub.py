@@ -11,6 +11,7 @@ from mnist_model import model_folder
 from mnist_model.errors import InputError
 from mnist_model.reading.download import check_repo_id, patiently
 
+PUBLIC_URL = "https://huggingface.co"  # where people read what was published, whatever HF_ENDPOINT it went through
 POLL = 5  # seconds between two checks of a Space
 UNDER_WAY = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING")  # stages of a starting Space
 

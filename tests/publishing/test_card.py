@@ -6,12 +6,13 @@ import tomllib
 import zipfile
 
 import pytest
-from huggingface_hub import metadata_load
+from huggingface_hub import constants, metadata_load
 
 from benchmarks.pages import ROOT
 from mnist_model import model_folder
 from mnist_model.errors import InputError
 from mnist_model.publishing import card, wheel
+from scripts import push_to_hub
 
 WHEEL = f"mnist_sketch-{tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']}-py3-none-any.whl"
 
@@ -75,6 +76,33 @@ def test_the_snippets_are_pinned_and_can_be_parsed(text):
         assert "me/digits" in snippet
         assert "v1.0" in snippet
     assert "They are pinned to `v1.0`" in text
+
+
+def test_the_snippets_carry_the_public_address_or_that_of_another_hub(text, tmp_path):
+    card.prepare(model_folder.PRETRAINED, tmp_path / "out", "me/digits")
+    public = (tmp_path / "out" / "README.md").read_text()
+    assert len(re.findall("https://huggingface.co/me/digits/resolve/main/", public)) == 2
+    assert constants.ENDPOINT not in public
+    assert "HF_ENDPOINT" not in public
+    assert len(re.findall(f"{constants.ENDPOINT}/me/digits/resolve/v1.0/", text)) == 2
+    assert "set the environment variable `HF_ENDPOINT` to this address first" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--repo-id", "owner"], "Expected a repo on the Hub, user/name. Received: owner"),
+        (["--repo-id", ""], "Expected a repo on the Hub, user/name. Received: none"),
+        (["--repo-id", "me/digits", "--hub-url", "my hub"], "Expected the address of a Hub, .* Received: my hub"),
+    ],
+)
+def test_a_wrong_name_or_address_is_an_error_without_a_request(loopback, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.setenv("HF_TOKEN", "hf_me")
+    for more in ([], ["--dry-run", str(tmp_path / "out")]):
+        with pytest.raises(InputError, match=message):
+            push_to_hub.main([str(model_folder.PRETRAINED), *arguments, *more])
+    assert loopback.requests == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_pictures_it_shows_are_there(prepared, text):
