@@ -21,10 +21,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 
 import yaml
+from huggingface_hub import SpaceHardware
 
 # The patterns for Keras models among those that the Hub writes into a new repo's .gitattributes.
 LFS_PATTERNS = ["*.bin", "*.h5", "*.keras", "*.npz", "*.onnx", "*.safetensors", "*.tflite", "*.zip"]
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
+FREE_HARDWARE = "cpu-basic"
 STAGES = ("BUILDING", "APP_STARTING", "RUNNING")
 
 
@@ -56,10 +58,13 @@ class Hub:
         root: the folder of the repos.
         users: a dict from tokens to the namespaces they may write to, the user's own name first.
         port: the port on 127.0.0.1.
+
+    `free` holds the namespaces without a paid plan: they may have only static Spaces, or pay for the hardware.
     """
 
     def __init__(self, root, users, port):
         self.root, self.users, self.port = Path(root), users, port
+        self.free = set()
         self.url = f"http://127.0.0.1:{port}"
         self.faults, self.requests = [], []
         self.lock = threading.Lock()
@@ -303,6 +308,10 @@ class _Handler(BaseHTTPRequestHandler):
         namespace, kind = wanted.get("organization") or namespaces[0], wanted.get("type", "model") + "s"
         if namespace not in namespaces:
             raise Refused(403, f'You don\'t have the rights to create a {kind[:-1]} under the namespace "{namespace}"')
+        hardware = wanted.get("hardware", FREE_HARDWARE)
+        self.check_hardware(hardware)
+        if namespace in self.hub.free and wanted.get("sdk", "static") != "static" and hardware == FREE_HARDWARE:
+            raise Refused(402, f"A {wanted['sdk']} Space on {hardware} hardware needs a PRO subscription")
         repo_id = f"{namespace}/{wanted['name']}"
         made = {"url": self.page(kind, repo_id), "name": repo_id, "id": repo_id}
         with self.hub.lock:
@@ -315,6 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
                     "private": wanted.get("visibility") == "private",
                     "sdk": wanted.get("sdk"),
                     "variables": variables,
+                    "hardware": hardware,
                     "stages": ["NO_APP_FILE"],
                 }
             )
@@ -483,7 +493,23 @@ class _Handler(BaseHTTPRequestHandler):
         with self.hub.lock:
             stage, *after = repo.settings["stages"]
             repo.settings = repo.settings | {"stages": after or [stage]}
-        self.answer({"stage": stage, "hardware": {"current": "cpu-basic", "requested": "cpu-basic"}})
+        self.answer_runtime(repo, stage)
+
+    def answer_runtime(self, repo, stage):
+        hardware = repo.settings["hardware"]
+        self.answer({"stage": stage, "hardware": {"current": hardware, "requested": hardware}})
+
+    def hardware(self, repo_id):
+        repo = self.repo("spaces", repo_id, write=True)
+        wanted = self.read_json()["flavor"]
+        self.check_hardware(wanted)
+        with self.hub.lock:
+            repo.settings = repo.settings | {"hardware": wanted}
+        self.answer_runtime(repo, repo.settings["stages"][0])
+
+    def check_hardware(self, name):
+        if name not in list(SpaceHardware):
+            raise Refused(400, f"Unknown hardware flavor: {name}")
 
     def variables(self, repo_id):
         repo = self.repo("spaces", repo_id, write=True)
@@ -506,6 +532,7 @@ ROUTES = [
     (["POST"], "/api/repos/create", _Handler.create),
     (["POST"], "/api/validate-yaml", _Handler.validate_yaml),
     (["GET"], rf"/api/spaces/{ID}/runtime", _Handler.runtime),
+    (["POST"], rf"/api/spaces/{ID}/hardware", _Handler.hardware),
     (["GET", "POST", "DELETE"], rf"/api/spaces/{ID}/variables", _Handler.variables),
     (["GET"], API, _Handler.info),
     (["GET"], rf"{API}/revision/{REVISION}", _Handler.info),

@@ -6,7 +6,8 @@ from pathlib import Path
 from huggingface_hub import metadata_load, metadata_save
 
 from mnist_model import model_folder
-from mnist_model.reading.download import FETCHED_FILES
+from mnist_model.publishing.hub import PUBLIC_URL
+from mnist_model.reading.download import FETCHED_FILES, check_repo_id
 
 ROOT = Path(__file__).parents[2]
 PAGE = ("app.py", "page", "examples", "requirements.txt", "mnist_model/*.py", "mnist_model/reading")
@@ -25,8 +26,9 @@ def prepare(out, model_id, revision, private=False):
         private: whether the model is private. If so, it is not downloaded during the build, which has no token.
 
     Raises:
-        InputError: `out` exists.
+        InputError: `model_id` is no such name, or `out` exists.
     """
+    check_repo_id(model_id, "a model on the Hub")
     bundled = [name for name in FETCHED_FILES if (model_folder.PRETRAINED / name).exists()]
     paths = [
         *(path for name in PAGE for path in ROOT.glob(name)),
@@ -45,8 +47,8 @@ def prepare(out, model_id, revision, private=False):
                 shutil.copyfile(path, copy)
         readme = new / "README.md"
         readme.write_text(
-            f"# {front['title']}\n\n{front['short_description']}. The model is [{model_id}](https://huggingface.co/"
-            f"{model_id}/tree/{revision}).\n",
+            f"# {front['title']}\n\n{front['short_description']}. The model is [{model_id}]({PUBLIC_URL}/{model_id}"
+            f"/tree/{revision}).\n",
             encoding="utf-8",
         )
         metadata_save(readme, front)

@@ -83,7 +83,11 @@ def test_without_a_token_nothing_is_asked(loopback, prepared):
     ("token", "repo_id", "message"),
     [
         ("hf_unknown", "me/digits", "Expected a token of the Hub .* Received: one it does not know"),
-        ("hf_you", "me/new", "Expected a token that may write to me/new. Received: 403 .* the rights to create a model"),
+        (
+            "hf_you",
+            "me/new",
+            "Expected a token that may write to me/new. Received: 403 .* the rights to create a model",
+        ),
         ("hf_you", "me/digits", "Expected a token that may write to me/digits. Received: 403 .* the rights to write"),
     ],
 )

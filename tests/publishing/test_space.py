@@ -103,6 +103,43 @@ def test_a_dry_run_writes_what_would_go_up(loopback, published, tmp_path, capsys
     assert written == files_of(loopback).keys()
 
 
+def test_a_dry_run_with_a_full_sha_needs_no_network(loopback, tmp_path):
+    sha = "0123456789" * 4
+    deploy_space.main([*DEPLOY, "--revision", sha, "--dry-run", str(tmp_path / "out")])
+    assert loopback.requests == []
+    (preload,) = metadata_load(tmp_path / "out" / "README.md")["preload_from_hub"]
+    assert preload.endswith(sha)
+
+
+def test_a_space_runs_on_the_hardware_that_is_asked_for(loopback, published):
+    def hardware():
+        return HfApi().get_space_runtime("me/page").requested_hardware
+
+    deploy_space.main(DEPLOY)
+    assert hardware() == "cpu-basic"
+    deploy_space.main([*DEPLOY, "--hardware", "cpu-upgrade"])
+    assert hardware() == "cpu-upgrade"
+    deploy_space.main(DEPLOY)
+    assert hardware() == "cpu-upgrade"
+    with pytest.raises(InputError, match="Received: 400 Bad Request: Unknown hardware flavor: abacus"):
+        deploy_space.main([*DEPLOY, "--hardware", "abacus"])
+
+
+def test_without_a_paid_plan_the_hub_says_what_it_wants(loopback, published):
+    loopback.free.add("me")
+    with pytest.raises(
+        InputError,
+        match="Expected a plan of the Hub with which to publish me/page. Received: 402 .*: A gradio Space on cpu-basic",
+    ):
+        deploy_space.main(DEPLOY)
+    assert not loopback.repo("spaces", "me/page").exists
+    loopback.fail("POST /api/repos/create", status=403, message="Subscribe to PRO")
+    with pytest.raises(InputError, match="Expected a token that may write to me/page. Received: 403 .* to PRO"):
+        deploy_space.main(DEPLOY)
+    deploy_space.main([*DEPLOY, "--hardware", "cpu-upgrade"])  # paid for by itself
+    deploy_space.main(DEPLOY)  # a Space that is there can be updated
+
+
 def test_a_space_that_does_not_start_is_an_error(loopback, published, monkeypatch):
     monkeypatch.setattr("tests.hub.STAGES", ("BUILDING", "BUILD_ERROR"))
     with pytest.raises(
@@ -122,6 +159,22 @@ def test_a_space_that_does_not_start_is_an_error(loopback, published, monkeypatc
 def test_what_cannot_be_deployed_is_an_error(loopback, published, arguments, message):
     with pytest.raises(InputError, match=message):
         deploy_space.main(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--space", "fresh", "--model", "me/digits"], "Expected a repo on the Hub, user/name. Received: fresh"),
+        (["--space", "me/page", "--model", "digits"], "Expected a model on the Hub, user/name. Received: digits"),
+        (["--space", "me/page", "--model", ""], "Expected a model on the Hub, user/name. Received: none"),
+    ],
+)
+def test_what_cannot_be_a_name_is_an_error_without_a_request(loopback, published, tmp_path, arguments, message):
+    loopback.requests.clear()
+    for more in ([], ["--dry-run", str(tmp_path / "out"), "--revision", "0" * 40]):
+        with pytest.raises(InputError, match=message):
+            deploy_space.main([*arguments, *more])
+    assert loopback.requests == []
 
 
 def test_the_repository_itself_can_be_pushed_to_a_space():
