@@ -110,8 +110,6 @@ def build_demo(classifier):
         reading = {"outputs": outputs, "show_progress": "hidden", "trigger_mode": "always_last"}
         drawings = Drawings()
         pad.accept_blobs = drawings.accept
-        _accept_only_uploads(pad, drawings.take)
-        _accept_only_uploads(picture, lambda value: value and (value.path or value.url))
         pad.change(read, pad, api_name="predict", **reading)
         given = picture.change(read, picture, api_name="predict_image", **reading)
         # Remove a picture that cannot be read, and the answer to the previous one.
@@ -120,6 +118,7 @@ def build_demo(classifier):
         )
         clear.click(None, js=CLEAR)
         demo.load(None, js=ON_LOAD)
+    _accept_only_uploads(demo, {pad: drawings.take, picture: lambda value: value and (value.path or value.url)})
     # Gradio 6.31.0 takes theme and CSS in launch(), so bind them here for every caller.
     demo.launch = functools.partial(
         demo.launch,
@@ -132,27 +131,46 @@ def build_demo(classifier):
     return demo
 
 
-def _accept_only_uploads(component, picture_of):
-    """Make a component return `picture_of(value)`, and accept a path only if it is that of an uploaded file.
+def _accept_only_uploads(demo, pictures):
+    """Make components return their picture, and accept a path only if it is that of an uploaded file.
 
     Gradio 6.31.0 would download a picture from any URL that a client sends, read any file on the machine if the client
     omits its `meta`, and open it before we can report an error in one line. To drop this, check test_safety.
+
+    Args:
+        demo: the page, gr.Blocks.
+        pictures: from each component to the function that takes the picture's path out of its value.
     """
-    move = component.async_move_resource_to_block_cache
 
-    async def move_uploaded(path):
-        if is_http_url_like(str(path)):
-            raise gr.Error("Expected an uploaded picture. Received: a URL", print_exception=False)
-        return await move(path)
+    def guard(component, picture_of):
+        move = type(component).async_move_resource_to_block_cache
 
-    def preprocess(value):
-        picture = picture_of(value)
-        if isinstance(picture, str) and not is_in_or_equal(picture, get_upload_folder()):
-            raise gr.Error("Expected an uploaded picture. Received: something else", print_exception=False)
-        return picture
+        async def move_uploaded(path):
+            if is_http_url_like(str(path)):
+                raise gr.Error("Expected an uploaded picture. Received: a URL", print_exception=False)
+            return await move(component, path)
 
-    component.async_move_resource_to_block_cache = move_uploaded
-    component.preprocess = preprocess
+        def preprocess(value):
+            picture = picture_of(value)
+            if isinstance(picture, str) and not is_in_or_equal(picture, get_upload_folder()):
+                raise gr.Error("Expected an uploaded picture. Received: something else", print_exception=False)
+            return picture
+
+        component.async_move_resource_to_block_cache = move_uploaded
+        component.preprocess = preprocess
+
+    preprocess_data = demo.preprocess_data
+
+    async def guarded(block_fn, inputs, state, *rest, **options):
+        # In a session, Gradio makes a component anew that an event has updated.
+        for component, picture_of in pictures.items():
+            if state and component._id in state:
+                guard(state[component._id], picture_of)
+        return await preprocess_data(block_fn, inputs, state, *rest, **options)
+
+    for component, picture_of in pictures.items():
+        guard(component, picture_of)
+    demo.preprocess_data = guarded
 
 
 class Drawings:

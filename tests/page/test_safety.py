@@ -63,6 +63,15 @@ def test_no_picture_is_fetched_from_an_address(session, page_url, inside, api_na
     assert asked == []
 
 
+def test_no_picture_is_fetched_from_an_address_after_an_example_was_chosen(session, page_url, inside):
+    address, asked = inside
+    chosen = {"data": [0], "fn_index": 0, "session_hash": f"{id(session):x}"}  # the first event is that of the examples
+    assert session.post(f"{page_url}/gradio_api/run/predict", json=chosen).is_success
+    _, answer = ask(session, page_url, "predict_image", value_of("predict_image", address))
+    assert "Expected an uploaded picture. Received: a URL" in answer
+    assert asked == []
+
+
 @pytest.mark.parametrize("api_name", ["predict", "predict_image"])
 @pytest.mark.parametrize("path", ["docs/page.png", ROOT / "docs" / "page.png", "/etc/hostname"])
 @pytest.mark.parametrize("named", [True, False], ids=["as a file", "as anything"])
