@@ -101,7 +101,6 @@ def run_space(space_id, variables, hardware=None):
         for name, value in variables.items():
             if present.get(name) != value:
                 api.add_space_variable(space_id, name, value)
-
         if hardware and api.get_space_runtime(space_id).requested_hardware != hardware:
             api.request_space_hardware(space_id, hardware)
 

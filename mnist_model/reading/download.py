@@ -88,8 +88,8 @@ def patiently(function, what, repo_id, revision=None, *, access="read"):
         access: what the token must allow: "read" or "write to".
 
     Raises:
-        UnreachableError: the Hub does not answer, or is overloaded.
-        InputError: the Hub refuses. The message says why, in the Hub's words.
+        UnreachableError: the Hub does not answer, is overloaded, fails, or refuses for another reason.
+        InputError: there is no such repo or revision, the token or plan does not allow it, or the disk is full.
     """
     for wait in (*WAITS, None):
         try:
@@ -134,8 +134,6 @@ def _in_words(error, what, repo_id, revision, access):
             return InputError(f"Expected a plan of the Hub with which to {what}. Received: {said}")
         case OSError(errno=errno.ENOSPC):
             return InputError(f"Expected free disk space to {what}. Received: none")
-        case HfHubHTTPError() if not _may_pass(error):
-            return InputError(f"Expected to {what}. Received: {said}")
         case _:
             return UnreachableError(f"Expected to {what}. Received: {said}")
 
