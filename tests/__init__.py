@@ -7,6 +7,8 @@ from benchmarks.pages import free_port
 
 HUB_PORT = free_port()
 HUB_HOME = tempfile.TemporaryDirectory(prefix="hub-home-")
+# The processes in which pytest-xdist runs tests share the file of the first.
+LOCK = os.environ.setdefault("TESTS_LOCK", f"{HUB_HOME.name}/tests.lock")
 
 os.environ.update(
     # The clients of Gradio and of the Hub would report their use to other hosts.

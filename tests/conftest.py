@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import ReadWriteLock
 from huggingface_hub import constants
 from sklearn.datasets import load_digits
 
@@ -22,10 +23,18 @@ from mnist_model.training import detector
 from mnist_model.training.models import DIGIT_OR_NOT, SKETCH
 from mnist_model.training.train import train
 from scripts.train import main as train_main
-from tests import HUB_PORT
+from tests import HUB_PORT, LOCK
 from tests.hub import Hub
 from tests.strokes import strokes_of
 from tests.visitor import PHONE, Visitor
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Where pytest-xdist runs several tests at a time, run one that is marked as alone beside no other."""
+    lock = ReadWriteLock(LOCK)
+    with lock.write_lock() if item.get_closest_marker("alone") else lock.read_lock():
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from benchmarks.pages import KERAS_PAGE, PAGE, ROOT, ask, megabytes, serving, up
 from benchmarks.visitors import PICTURES
 from mnist_model import model_folder
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def ratio(measured, figure, ours, other):

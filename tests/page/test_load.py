@@ -11,7 +11,7 @@ from benchmarks import benchmark
 from benchmarks.pages import PAGE, ask, free_port, serving, upload
 from benchmarks.visitors import PICTURES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def test_nothing_good_fails_and_the_memory_does_not_grow():
