@@ -29,9 +29,16 @@ from tests.strokes import strokes_of
 from tests.visitor import PHONE, Visitor
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Where pytest-xdist shares tests among processes, give each wing to one: two browsers would slow each other."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """Where pytest-xdist runs several tests at a time, run one that is marked as alone beside no other."""
+    """Run a test that is marked as alone while the other processes of pytest-xdist wait."""
     lock = ReadWriteLock(LOCK)
     with lock.write_lock() if item.get_closest_marker("alone") else lock.read_lock():
         return (yield)
