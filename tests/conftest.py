@@ -28,6 +28,8 @@ from tests.hub import Hub
 from tests.strokes import strokes_of
 from tests.visitor import PHONE, Visitor
 
+TURNS = ReadWriteLock(LOCK)
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
@@ -39,8 +41,7 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """Run a test that is marked as alone while the other processes of pytest-xdist wait."""
-    lock = ReadWriteLock(LOCK)
-    with lock.write_lock() if item.get_closest_marker("alone") else lock.read_lock():
+    with TURNS.write_lock() if item.get_closest_marker("alone") else TURNS.read_lock():
         return (yield)
 
 
